@@ -1,0 +1,14 @@
+//! What Tidemill means by a pipeline, a run and a task, and every decision about them.
+//!
+//! This room is pure: no async, no SQL execution, no HTTP, no files, no environment, no logging, and
+//! it never reads the time or draws a random number; both are arguments. Every other room may use it
+//! and it uses none of them.
+//!
+//! To add a task kind: a variant of [`spec::TaskKind`] with its body struct, its decoding beside the
+//! others, and an executor file in `worker/src/kinds/`.
+
+pub mod diagnostic;
+pub mod id;
+pub mod spec;
+pub mod state;
+pub mod time;
