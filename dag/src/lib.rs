@@ -7,8 +7,19 @@
 //! To add a task kind: a variant of [`spec::TaskKind`] with its body struct, its decoding beside the
 //! others, and an executor file in `worker/src/kinds/`.
 
+pub mod codes;
+pub mod compile;
 pub mod diagnostic;
+pub mod graph;
 pub mod id;
+pub mod layout;
+pub mod params;
+pub mod places;
+pub mod plan;
+pub mod schedule;
+pub mod schema;
+pub mod secret;
 pub mod spec;
 pub mod state;
+pub mod template;
 pub mod time;

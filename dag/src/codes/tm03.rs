@@ -1,0 +1,15 @@
+codes! {
+    TEMPLATE_SYNTAX: "TM0301" = "A template is not understood",
+    UNKNOWN_VARIABLE: "TM0302" = "A template uses a name that does not exist",
+    TEMPLATE_ENDLESS: "TM0303" = "A template takes too long or writes too much",
+    TEMPLATE_FAILED: "TM0304" = "A template cannot be rendered",
+    SECRET_IN_SQL: "TM0305" = "A secret must not stand here",
+    SQL_SYNTAX: "TM0306" = "The SQL is not understood",
+    NOT_ONE_QUERY: "TM0307" = "The SQL is not exactly one query",
+    NOT_A_QUERY: "TM0308" = "The SQL changes data",
+    NO_LITERAL: "TM0309" = "A value cannot be written into SQL",
+    QUOTED_VALUE: "TM0310" = "A template value stands inside quotes in SQL",
+    NOT_BOOLEAN: "TM0311" = "A condition is neither true nor false",
+    NO_TEMPLATE_HERE: "TM0312" = "A template stands where none is read",
+    UNPROVED_TEMPLATE: "TM0313" = "A template can only be checked in the run",
+}
