@@ -1,0 +1,3 @@
+//! The stories: each file one thing that a user is promised.
+
+mod requests;
