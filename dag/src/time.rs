@@ -11,6 +11,15 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
+/// Where randomness comes from. The real one lives in `cli`; tests and the simulation bring seeded ones.
+pub trait Chance: Send + Sync + 'static {
+    /// A number drawn evenly from `0.0..1.0`.
+    fn draw(&self) -> f64;
+
+    /// 128 random bits, for identifiers.
+    fn bits(&self) -> u128;
+}
+
 /// A point in time: microseconds since 1970-01-01T00:00:00Z. Databases store it as a 64-bit integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]

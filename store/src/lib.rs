@@ -1,1 +1,28 @@
-//! Room `store`.
+//! The platform's own state: rows in SQLite or PostgreSQL, blobs, tickets, and the **one door** by
+//! which a run changes.
+//!
+//! Every operation that moves a run or a task locks the run, loads the finished task and its readers,
+//! asks `dag` what follows, and writes states and audit events in one transaction; tickets of tasks
+//! that became ready are sent after the commit. Nothing is decided here.
+//!
+//! To add a query: one text where both databases understand it, side by side in one place where not,
+//! and a case in the suite that runs on both.
+
+pub mod blobs;
+mod error;
+mod log;
+mod run;
+mod store;
+pub mod transport;
+mod version;
+mod work;
+
+pub use error::StoreError;
+pub use log::{LogLine, LogQuery, LogStream, StoredLine};
+pub use run::{
+    Created, EventRecord, Interval, NewRun, NewTask, Page, RunFilter, RunRecord, TaskFailure, TaskRecord, TriggerKind,
+};
+pub use store::Store;
+pub use transport::{DEFAULT_QUEUE, InProcess, Transport, TransportError};
+pub use version::{NewVersion, PipelineRecord, ScheduleState, VersionRecord};
+pub use work::{Claimed, ClaimedRun, Outcome, Report, Swept, Upstream, Verdict};

@@ -1,0 +1,82 @@
+//! Bytes by name: data sets and other large results. A blob is visible whole or not at all.
+//!
+//! To add a place for blobs, implement [`Blobs`] and run [`conformance::run`] against it.
+
+pub mod conformance;
+mod folder;
+
+use std::{fmt, io, ops::Range, path::PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+pub use folder::Folder;
+
+/// Why a blob could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// The name could leave the place where blobs live, or is empty.
+    #[error("`{0}` is not a blob name: use parts of letters, digits and `._=-`, separated by `/`, none of them `.` or `..`")]
+    Name(String),
+    /// There is no such blob.
+    #[error("there is no blob `{0}`")]
+    NotFound(String),
+    /// The range asked for reaches past the end.
+    #[error("bytes {}..{} were asked of blob `{name}`, which has {size}", range.start, range.end)]
+    Range {
+        /// The blob.
+        name: String,
+        /// What was asked for.
+        range: Range<u64>,
+        /// What there is.
+        size: u64,
+    },
+    /// The disk or the service failed.
+    #[error("could not {action} blob `{name}`")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The blob.
+        name: String,
+        /// What happened.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A blob being written. It becomes visible at [`BlobWriter::finish`]; dropped before that it leaves nothing.
+#[async_trait]
+pub trait BlobWriter: Send {
+    /// Appends.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError>;
+    /// Makes it durable, then visible under its name; returns its size.
+    async fn finish(self: Box<Self>) -> Result<u64, BlobError>;
+}
+
+/// A place for blobs. Names are relative paths with `/`.
+#[async_trait]
+pub trait Blobs: Send + Sync + fmt::Debug + 'static {
+    /// Writes a small blob at once; replaces one of the same name.
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<(), BlobError>;
+    /// Begins to write a large one.
+    async fn writer(&self, name: &str) -> Result<Box<dyn BlobWriter>, BlobError>;
+    /// Part of a blob.
+    async fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, BlobError>;
+    /// How many bytes it has.
+    async fn size(&self, name: &str) -> Result<u64, BlobError>;
+    /// Removes every blob below a prefix that ends with `/`, or the one blob of that name; none is fine.
+    async fn delete_prefix(&self, prefix: &str) -> Result<(), BlobError>;
+    /// A path of the local file system under which the blob can be read, where there is one.
+    fn local_path(&self, name: &str) -> Option<PathBuf>;
+}
+
+/// Refuses names that could leave the place. One function for all places.
+pub fn check_name(name: &str) -> Result<(), BlobError> {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._=-".contains(&b))
+    };
+    if name.len() <= 1_024 && name.split('/').all(part) { Ok(()) } else { Err(BlobError::Name(name.to_owned())) }
+}

@@ -1,0 +1,104 @@
+//! What can go wrong between the program and its own state.
+
+use tidemill_dag::id::{RunId, VersionId};
+
+use crate::transport::TransportError;
+
+/// One cause each. No text here ever holds a password: places are redacted before they get in.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The address of the database cannot be read.
+    #[error("`{url}` is not the address of a state database: {problem}")]
+    Address {
+        /// The address without its password.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The database cannot be reached or opened.
+    #[error("could not open the state database {url}")]
+    Open {
+        /// The address without its password.
+        url: String,
+        /// What happened.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The schema could not be brought up to date.
+    #[error("could not bring the schema of {url} up to date")]
+    Migrate {
+        /// The address without its password.
+        url: String,
+        /// What happened.
+        #[source]
+        source: sqlx::migrate::MigrateError,
+    },
+    /// The database refused or failed in the middle of an operation.
+    #[error("the state database failed while it tried to {action}")]
+    Database {
+        /// What was tried.
+        action: &'static str,
+        /// What happened.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row holds something that this program does not understand.
+    #[error("column {column} of table {table} holds something unexpected: {problem}")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Somebody else changed the same rows at the same time, again and again.
+    #[error("other processes kept changing the same rows while the store tried to {action}")]
+    Contended {
+        /// What was tried.
+        action: &'static str,
+    },
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    NoRun(RunId),
+    /// There is no such version.
+    #[error("there is no version {0}")]
+    NoVersion(VersionId),
+    /// There is no such pipeline.
+    #[error("there is no pipeline `{0}`")]
+    NoPipeline(String),
+    /// The state machines do not allow it.
+    #[error("{what} cannot be done now: {why}")]
+    Refused {
+        /// What was asked.
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// Tickets could not be sent; the sweep will send them.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// The public code, as in the pages of `docs/errors`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Address { .. } => "TM0801",
+            Self::Open { .. } => "TM0802",
+            Self::Migrate { .. } => "TM0803",
+            Self::Database { .. } => "TM0804",
+            Self::Row { .. } => "TM0805",
+            Self::Contended { .. } => "TM0806",
+            Self::NoRun(_) => "TM0807",
+            Self::NoVersion(_) => "TM0808",
+            Self::NoPipeline(_) => "TM0809",
+            Self::Refused { .. } => "TM0810",
+            Self::Transport(_) => "TM0811",
+            Self::Closed => "TM0812",
+        }
+    }
+}

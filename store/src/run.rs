@@ -1,0 +1,240 @@
+//! Runs and their tasks as rows: what goes in when a run is created, what comes out when people look.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tidemill_dag::{
+    id::{Attempt, Ordinal, RunId, TaskKey, VersionId, WorkerId},
+    spec::{Backoff, Concurrency, Priority, RunIf},
+    state::{RunState, TaskState},
+    time::Timestamp,
+};
+
+/// What made a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerKind {
+    /// A person at a terminal.
+    Manual,
+    /// A schedule.
+    Cron,
+    /// A call of the API.
+    Api,
+    /// A request in plain English.
+    Ask,
+}
+
+/// The stretch of time a scheduled run stands for: from `start` up to and without `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Interval {
+    /// Its first moment.
+    pub start: Timestamp,
+    /// The first moment after it.
+    pub end: Timestamp,
+}
+
+/// A run to be created.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// Its id, made by the caller.
+    pub id: RunId,
+    /// The pipeline; it must have been saved.
+    pub pipeline: String,
+    /// The version that runs.
+    pub version: VersionId,
+    /// What made it.
+    pub trigger: TriggerKind,
+    /// Names the cause, so that one cause makes one run however often it is told; unique per pipeline.
+    pub trigger_key: Option<String>,
+    /// What the cause said, for templates.
+    pub trigger_data: Value,
+    /// Its parameters, bound and typed.
+    pub params: Value,
+    /// The stretch of time it stands for.
+    pub interval: Option<Interval>,
+    /// How many runs of the pipeline at once.
+    pub concurrency: Concurrency,
+    /// Its tasks in the order of the plan; the index is the ordinal.
+    pub tasks: Vec<NewTask>,
+}
+
+/// A task of a run to be created.
+#[derive(Debug, Clone, Default)]
+pub struct NewTask {
+    /// Its name in the definition.
+    pub name: String,
+    /// The tasks that must finish first, each once.
+    pub needs: Vec<Ordinal>,
+    /// Which of their outcomes let it run.
+    pub run_if: RunIf,
+    /// How often a failed attempt is tried again.
+    pub retries: u32,
+    /// How long to wait between tries.
+    pub backoff: Backoff,
+    /// Its place among ready tasks.
+    pub priority: Priority,
+    /// The worker queue; the default one if unset.
+    pub queue: Option<String>,
+}
+
+/// What became of a request to create a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Created {
+    /// The run: the new one, or the one that the same trigger key made before.
+    pub run: RunId,
+    /// Whether it was there already.
+    pub existed: bool,
+    /// Its state now.
+    pub state: RunState,
+}
+
+/// A run as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Its id.
+    pub id: RunId,
+    /// The pipeline.
+    pub pipeline: String,
+    /// The version that runs.
+    pub version: VersionId,
+    /// Where it is in its life.
+    pub state: RunState,
+    /// What made it.
+    pub trigger: TriggerKind,
+    /// Names the cause.
+    pub trigger_key: Option<String>,
+    /// What the cause said.
+    pub trigger_data: Value,
+    /// Its parameters.
+    pub params: Value,
+    /// The stretch of time it stands for.
+    pub interval: Option<Interval>,
+    /// How many tasks it has.
+    pub tasks_total: u32,
+    /// How many of them have not finished.
+    pub tasks_left: u32,
+    /// How many of them failed.
+    pub tasks_failed: u32,
+    /// Why it was cancelled.
+    pub reason: Option<String>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it first ran.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Which runs to list; empty means all.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// Only of this pipeline.
+    pub pipeline: Option<String>,
+    /// Only in one of these states.
+    pub states: Vec<RunState>,
+}
+
+/// A page of a list, newest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// Continue after this one: the last of the page before.
+    pub before: Option<RunId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { before: None, limit: 50 }
+    }
+}
+
+/// Why an attempt failed, for people and for the retry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskFailure {
+    /// Public code, as in `TM0701`.
+    pub code: String,
+    /// What went wrong.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Whether trying again may help.
+    pub retryable: bool,
+}
+
+/// A task as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskRecord {
+    /// The run.
+    pub run: RunId,
+    /// Its place in the plan.
+    pub ordinal: Ordinal,
+    /// Its name in the definition.
+    pub name: String,
+    /// Where it is in its life.
+    pub state: TaskState,
+    /// The current attempt; 0 before the first.
+    pub attempt: Attempt,
+    /// Who holds its lease.
+    pub owner: Option<WorkerId>,
+    /// Until when.
+    pub lease_until: Option<Timestamp>,
+    /// When it wakes up.
+    pub wake_at: Option<Timestamp>,
+    /// Failed attempts so far.
+    pub failures: u32,
+    /// Lost leases so far.
+    pub crashes: u32,
+    /// Tasks before it that have not finished.
+    pub pending: u32,
+    /// The worker queue it goes to.
+    pub queue: String,
+    /// Its place among ready tasks.
+    pub priority: Priority,
+    /// When its ticket was last sent.
+    pub offered_at: Option<Timestamp>,
+    /// When it first became ready.
+    pub ready_at: Option<Timestamp>,
+    /// When the current or last attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// What it produced.
+    pub output: Option<Value>,
+    /// Why its last failed attempt failed.
+    pub error: Option<TaskFailure>,
+    /// Why it waits or was skipped.
+    pub reason: Option<String>,
+}
+
+impl TaskRecord {
+    /// The row's key.
+    pub fn key(&self) -> TaskKey {
+        TaskKey { run: self.run, ordinal: self.ordinal }
+    }
+}
+
+/// One transition of a run or of one of its tasks: the audit trail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Grows with time within one run.
+    pub id: i64,
+    /// The run.
+    pub run: RunId,
+    /// The task; none where the run itself moved.
+    pub ordinal: Option<Ordinal>,
+    /// The attempt after the move.
+    pub attempt: Attempt,
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: String,
+    /// The state before; none at creation.
+    pub from: Option<String>,
+    /// The state after.
+    pub to: String,
+    /// The worker it concerns.
+    pub owner: Option<WorkerId>,
+    /// What else is worth knowing: an error, a reason, a wake-up time.
+    pub detail: Option<Value>,
+}
