@@ -7,11 +7,13 @@
 //! To add a task kind: a variant of [`spec::TaskKind`] with its body struct, its decoding beside the
 //! others, and an executor file in `worker/src/kinds/`.
 
+pub mod backoff;
 pub mod codes;
 pub mod compile;
 pub mod diagnostic;
 pub mod graph;
 pub mod id;
+pub mod invariants;
 pub mod layout;
 pub mod params;
 pub mod places;

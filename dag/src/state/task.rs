@@ -1,0 +1,380 @@
+//! A task's life: a row, an event, a moment; out comes the next row or a refusal.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    backoff,
+    id::{Attempt, TaskKey, Ticket, WorkerId},
+    spec::{Backoff, RunIf, Task},
+    state::{IllegalMove, TaskState, named, rules, table},
+    time::Timestamp,
+};
+
+/// A task whose worker was lost this many times is taken for the cause and fails.
+pub const MAX_CRASHES: u32 = 5;
+
+/// The tasks before a task, counted by how they ended. `failed` includes those that failed because of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Upstream {
+    pub pending: u32,
+    pub succeeded: u32,
+    pub failed: u32,
+    pub skipped: u32,
+}
+
+/// What the definition says about tries and conditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Policy {
+    /// Which outcomes of the tasks before let it run.
+    pub run_if: RunIf,
+    /// How often a failed attempt is tried again.
+    pub retries: u32,
+    /// How long to wait between tries.
+    pub backoff: Backoff,
+}
+
+impl Policy {
+    /// As a task with its pipeline's defaults merged in says it.
+    pub fn of(task: &Task) -> Self {
+        Self {
+            run_if: task.run_if,
+            retries: task.retries.unwrap_or(0),
+            backoff: task.backoff.unwrap_or_default(),
+        }
+    }
+}
+
+/// A task's row, as far as decisions need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskView {
+    /// Which task.
+    pub key: TaskKey,
+    /// Where it is in its life.
+    pub state: TaskState,
+    /// The current attempt; grows with every offer and never falls, not even by a resume.
+    pub attempt: Attempt,
+    /// Who works on it; set exactly while it is running.
+    pub owner: Option<WorkerId>,
+    /// When the owner's claim ends unless renewed; set exactly while it is running.
+    pub lease_until: Option<Timestamp>,
+    /// When it is looked at again; set exactly while it is waiting.
+    pub wake_at: Option<Timestamp>,
+    /// Attempts that reported failure since the last resume.
+    pub failures: u32,
+    /// Attempts whose worker was lost since the last resume.
+    pub crashes: u32,
+    /// The tasks before it.
+    pub upstream: Upstream,
+    /// What its definition says.
+    pub policy: Policy,
+}
+
+impl TaskView {
+    /// The row a run begins with.
+    pub fn first(key: TaskKey, needs: u32, policy: Policy) -> Self {
+        Self {
+            key,
+            state: TaskState::Blocked,
+            attempt: Attempt(0),
+            owner: None,
+            lease_until: None,
+            wake_at: None,
+            failures: 0,
+            crashes: 0,
+            upstream: Upstream { pending: needs, ..Upstream::default() },
+            policy,
+        }
+    }
+
+    /// The ticket for the current attempt.
+    pub const fn ticket(&self) -> Ticket {
+        Ticket { task: self.key, attempt: self.attempt }
+    }
+
+    /// A copy in another state, with nobody and no moment attached.
+    fn moved(&self, state: TaskState) -> Self {
+        Self { state, owner: None, lease_until: None, wake_at: None, ..self.clone() }
+    }
+
+    fn offered(&self) -> Self {
+        Self { attempt: Attempt(self.attempt.0 + 1), ..self.moved(TaskState::Ready) }
+    }
+
+    fn sleeping(&self, until: Timestamp) -> Self {
+        Self { wake_at: Some(until), ..self.moved(TaskState::Waiting) }
+    }
+
+    fn held(&self, by: &Holder, lease_until: Timestamp) -> Self {
+        Self {
+            owner: Some(by.owner.clone()),
+            lease_until: Some(lease_until),
+            ..self.moved(TaskState::Running)
+        }
+    }
+}
+
+/// Who speaks for a task: a worker, and the attempt it means. The fence of every report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The attempt it was given.
+    pub attempt: Attempt,
+    /// The worker.
+    pub owner: WorkerId,
+}
+
+/// How a task ended, for those who read it and for its run. A cancelled task tells nobody: its whole
+/// run was cancelled with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the states")]
+pub enum Ending {
+    Succeeded,
+    Failed,
+    UpstreamFailed,
+    Skipped,
+}
+
+/// Something that happens to a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The run got its place: a task with nothing unfinished before it may go.
+    Open,
+    /// A task before this one finished.
+    UpstreamDone(Ending),
+    /// A worker claims it with a ticket.
+    Start {
+        /// The worker and the ticket's attempt.
+        by: Holder,
+        /// How long it is the worker's without a sign of life.
+        lease_until: Timestamp,
+    },
+    /// The worker is alive.
+    Beat {
+        /// The worker.
+        by: Holder,
+        /// The renewed lease.
+        lease_until: Timestamp,
+    },
+    /// The worker reports success.
+    Succeed(Holder),
+    /// The worker reports failure.
+    Fail {
+        /// The worker.
+        by: Holder,
+        /// Whether another try can help.
+        retryable: bool,
+    },
+    /// The worker puts it to sleep, as a sensor does between two looks.
+    Park {
+        /// The worker.
+        by: Holder,
+        /// When to look again.
+        until: Timestamp,
+    },
+    /// The worker found `when` false.
+    Skip(Holder),
+    /// The worker hands it back untouched or undone, as on shutdown. Nobody is to blame.
+    Release(Holder),
+    /// The lease ended without a sign of life.
+    LeaseOver,
+    /// The worker process is known to be dead; its leases need not run out.
+    OwnerGone,
+    /// The wake-up time has come.
+    Due,
+    /// The run was cancelled.
+    Cancel,
+    /// The run was resumed and this task runs again; the tasks before it, counted anew (see [`super::resets`]).
+    Resume(Upstream),
+}
+
+/// An event without its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "as in `Event`")]
+pub enum EventKind {
+    Open,
+    UpstreamDone,
+    Start,
+    Beat,
+    Succeed,
+    Fail,
+    Park,
+    Skip,
+    Release,
+    LeaseOver,
+    OwnerGone,
+    Due,
+    Cancel,
+    Resume,
+}
+
+named!(EventKind {
+    Open = "open",
+    UpstreamDone = "upstream_done",
+    Start = "start",
+    Beat = "beat",
+    Succeed = "succeed",
+    Fail = "fail",
+    Park = "park",
+    Skip = "skip",
+    Release = "release",
+    LeaseOver = "lease_over",
+    OwnerGone = "owner_gone",
+    Due = "due",
+    Cancel = "cancel",
+    Resume = "resume",
+});
+
+impl Event {
+    /// Which event, without its data.
+    pub const fn kind(&self) -> EventKind {
+        match self {
+            Self::Open => EventKind::Open,
+            Self::UpstreamDone(_) => EventKind::UpstreamDone,
+            Self::Start { .. } => EventKind::Start,
+            Self::Beat { .. } => EventKind::Beat,
+            Self::Succeed(_) => EventKind::Succeed,
+            Self::Fail { .. } => EventKind::Fail,
+            Self::Park { .. } => EventKind::Park,
+            Self::Skip(_) => EventKind::Skip,
+            Self::Release(_) => EventKind::Release,
+            Self::LeaseOver => EventKind::LeaseOver,
+            Self::OwnerGone => EventKind::OwnerGone,
+            Self::Due => EventKind::Due,
+            Self::Cancel => EventKind::Cancel,
+            Self::Resume(_) => EventKind::Resume,
+        }
+    }
+
+    const fn holder(&self) -> Option<&Holder> {
+        match self {
+            Self::Beat { by, .. } | Self::Succeed(by) | Self::Fail { by, .. } => Some(by),
+            Self::Park { by, .. } | Self::Skip(by) | Self::Release(by) => Some(by),
+            Self::Open | Self::UpstreamDone(_) | Self::Start { .. } | Self::LeaseOver => None,
+            Self::OwnerGone | Self::Due | Self::Cancel | Self::Resume(_) => None,
+        }
+    }
+}
+
+/// What to write, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The row afterwards. If its state differs from before, one audit row goes with it.
+    pub task: TaskView,
+    /// A ticket to publish after the commit.
+    pub publish: Option<Ticket>,
+    /// The task ended by this: tell its readers and its run.
+    pub ended: Option<Ending>,
+}
+
+/// Moves a task, or says why not. `chance`, in `0.0..1.0`, is the jitter of a retry.
+pub fn decide(task: &TaskView, event: &Event, now: Timestamp, chance: f64) -> Result<Decision, IllegalMove> {
+    let kind = event.kind();
+    if table::targets(task.state, kind).is_empty() {
+        return Err(IllegalMove::Task { task: task.key, state: task.state, event: kind });
+    }
+    fence(task, event)?;
+    not_before(task, kind, now)?;
+    let next = step(task, event, now, chance)?;
+    debug_assert!(table::targets(task.state, kind).contains(&next.state), "{:?} {kind} {:?}", task.state, next.state);
+    let moved = next.state != task.state;
+    Ok(Decision {
+        publish: (moved && next.state == TaskState::Ready).then(|| next.ticket()),
+        ended: if moved { ending(next.state) } else { None },
+        task: next,
+    })
+}
+
+fn step(task: &TaskView, event: &Event, now: Timestamp, chance: f64) -> Result<TaskView, IllegalMove> {
+    Ok(match event {
+        Event::Open => open(task)?,
+        Event::UpstreamDone(ending) => hear(task, *ending)?,
+        Event::Start { by, lease_until } | Event::Beat { by, lease_until } => task.held(by, *lease_until),
+        Event::Succeed(_) => task.moved(TaskState::Succeeded),
+        Event::Fail { retryable, .. } => fail(task, *retryable, now, chance),
+        Event::Park { until, .. } => task.sleeping(*until),
+        Event::Skip(_) => task.moved(TaskState::Skipped),
+        Event::Release(_) | Event::Due => task.offered(),
+        Event::LeaseOver | Event::OwnerGone => crash(task),
+        Event::Cancel => task.moved(TaskState::Cancelled),
+        Event::Resume(upstream) => {
+            TaskView { failures: 0, crashes: 0, upstream: *upstream, ..task.moved(TaskState::Blocked) }
+        }
+    })
+}
+
+fn ending(state: TaskState) -> Option<Ending> {
+    match state {
+        TaskState::Succeeded => Some(Ending::Succeeded),
+        TaskState::Failed => Some(Ending::Failed),
+        TaskState::Skipped => Some(Ending::Skipped),
+        TaskState::UpstreamFailed => Some(Ending::UpstreamFailed),
+        TaskState::Blocked | TaskState::Ready | TaskState::Running | TaskState::Waiting | TaskState::Cancelled => None,
+    }
+}
+
+/// A claim counts only for the current attempt; a report also only from whom the attempt was given to.
+fn fence(task: &TaskView, event: &Event) -> Result<(), IllegalMove> {
+    let refused = match (event, event.holder()) {
+        (Event::Start { by, .. }, _) => (by.attempt != task.attempt).then_some(by),
+        (_, Some(by)) => (by.attempt != task.attempt || task.owner.as_ref() != Some(&by.owner)).then_some(by),
+        (_, None) => None,
+    };
+    refused.map_or(Ok(()), |by| Err(IllegalMove::Fenced { task: task.key, by: by.clone() }))
+}
+
+/// Leases and sleeps are not cut short, whoever asks.
+fn not_before(task: &TaskView, event: EventKind, now: Timestamp) -> Result<(), IllegalMove> {
+    let lease = task.lease_until.filter(|_| event == EventKind::LeaseOver);
+    let moment = task.wake_at.filter(|_| event == EventKind::Due).or(lease);
+    match moment {
+        Some(not_before) if now < not_before => Err(IllegalMove::TooEarly { task: task.key, event, not_before }),
+        _ => Ok(()),
+    }
+}
+
+fn open(task: &TaskView) -> Result<TaskView, IllegalMove> {
+    match task.upstream.pending {
+        0 => Ok(settle(task)),
+        pending => Err(IllegalMove::Counters { task: task.key, event: EventKind::Open, pending }),
+    }
+}
+
+fn hear(task: &TaskView, ending: Ending) -> Result<TaskView, IllegalMove> {
+    let mut next = task.clone();
+    let counts = &mut next.upstream;
+    counts.pending = counts.pending.checked_sub(1).ok_or(IllegalMove::Counters {
+        task: task.key,
+        event: EventKind::UpstreamDone,
+        pending: 0,
+    })?;
+    match ending {
+        Ending::Succeeded => counts.succeeded += 1,
+        Ending::Failed | Ending::UpstreamFailed => counts.failed += 1,
+        Ending::Skipped => counts.skipped += 1,
+    }
+    Ok(if counts.pending == 0 { settle(&next) } else { next })
+}
+
+/// Every task before it has finished: ready, or ended without ever starting.
+fn settle(task: &TaskView) -> TaskView {
+    match rules::verdict(task.policy.run_if, task.upstream) {
+        TaskState::Ready => task.offered(),
+        ended => task.moved(ended),
+    }
+}
+
+fn fail(task: &TaskView, retryable: bool, now: Timestamp, chance: f64) -> TaskView {
+    let failures = task.failures.saturating_add(1);
+    let next = if retryable && failures <= task.policy.retries {
+        task.sleeping(now.after(backoff::wait(&task.policy.backoff, failures, chance)))
+    } else {
+        task.moved(TaskState::Failed)
+    };
+    TaskView { failures, ..next }
+}
+
+fn crash(task: &TaskView) -> TaskView {
+    let crashes = task.crashes.saturating_add(1);
+    let next = if crashes < MAX_CRASHES { task.offered() } else { task.moved(TaskState::Failed) };
+    TaskView { crashes, ..next }
+}

@@ -1,0 +1,249 @@
+//! What one transaction writes: events applied to loaded rows, and everything that follows from them.
+//!
+//! The caller loads rows and applies events; [`Work::wants`] then names the rows that the consequences
+//! touch, the caller gives them, and so on until nothing is wanted. [`Work::finish`] returns what to
+//! write and what to publish after the commit. Any number of events, for any number of runs, may share
+//! one `Work`: that is what makes a group commit.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    id::{Attempt, RunId, TaskKey, Ticket},
+    state::{
+        Ending, Event, EventKind, IllegalMove, RunEvent, RunEventKind, RunState, RunView, TaskState, TaskView, decide,
+        decide_run,
+    },
+    time::Timestamp,
+};
+
+/// A row before and after. Write it where (state, attempt) are still those of `before`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change<Row> {
+    /// As it was loaded.
+    pub before: Row,
+    /// As it must become.
+    pub after: Row,
+}
+
+/// One change of state: one audit row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// Of a task.
+    Task {
+        /// Which one.
+        task: TaskKey,
+        /// Its attempt afterwards.
+        attempt: Attempt,
+        /// From where.
+        from: TaskState,
+        /// To where.
+        to: TaskState,
+        /// By what.
+        on: EventKind,
+    },
+    /// Of a run.
+    Run {
+        /// Which one.
+        run: RunId,
+        /// From where.
+        from: RunState,
+        /// To where.
+        to: RunState,
+        /// By what.
+        on: RunEventKind,
+    },
+}
+
+/// Rows that the consequences of what was applied so far touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Want {
+    /// These runs' rows: [`Work::give_runs`].
+    Runs(Vec<RunId>),
+    /// The readers of these tasks that ended: [`Work::give_readers`].
+    Readers(Vec<TaskKey>),
+    /// The blocked tasks of these runs that wait for nothing: [`Work::give_roots`].
+    Roots(Vec<RunId>),
+    /// The unfinished tasks of these cancelled runs: [`Work::give_unfinished`].
+    Unfinished(Vec<RunId>),
+    /// These runs gave up their places: look for queued runs of the same pipelines that may start
+    /// ([`super::may_start`]) and give each to [`Work::give_runs`] and [`Work::apply_run`] with
+    /// [`RunEvent::Admit`].
+    Successors(Vec<RunId>),
+}
+
+/// What to write, in one transaction, and what to publish after its commit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settled {
+    /// Task rows that changed.
+    pub tasks: Vec<Change<TaskView>>,
+    /// Run rows that changed.
+    pub runs: Vec<Change<RunView>>,
+    /// Audit rows, in order.
+    pub moves: Vec<Move>,
+    /// Tickets to publish after the commit.
+    pub tickets: Vec<Ticket>,
+}
+
+/// Decisions for one transaction, under way.
+#[derive(Debug)]
+pub struct Work {
+    now: Timestamp,
+    tasks: BTreeMap<TaskKey, Change<TaskView>>,
+    runs: BTreeMap<RunId, Change<RunView>>,
+    moves: Vec<Move>,
+    /// Run events whose run's row is not here yet.
+    waiting: Vec<(RunId, RunEvent)>,
+    ended: BTreeMap<TaskKey, Ending>,
+    unheard: Vec<TaskKey>,
+    opened: Vec<RunId>,
+    cancelled: Vec<RunId>,
+    left: Vec<RunId>,
+}
+
+impl Work {
+    /// Nothing yet, at this moment.
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            tasks: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            moves: Vec::new(),
+            waiting: Vec::new(),
+            ended: BTreeMap::new(),
+            unheard: Vec::new(),
+            opened: Vec::new(),
+            cancelled: Vec::new(),
+            left: Vec::new(),
+        }
+    }
+
+    /// Rows of tasks, as locked in this transaction. A row that is here already stays as it is here.
+    pub fn give_tasks(&mut self, rows: impl IntoIterator<Item = TaskView>) {
+        for row in rows {
+            self.tasks.entry(row.key).or_insert_with(|| Change { before: row.clone(), after: row });
+        }
+    }
+
+    /// Rows of runs, as locked in this transaction; what waited for them is applied.
+    pub fn give_runs(&mut self, rows: impl IntoIterator<Item = RunView>) -> Result<(), IllegalMove> {
+        for row in rows {
+            self.runs.entry(row.id).or_insert(Change { before: row, after: row });
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.into_iter().try_for_each(|(run, event)| self.apply_run(run, event))
+    }
+
+    /// Answers [`Want::Readers`]: pairs of a task that ended and the row of one of its readers. A
+    /// reader that is not blocked has heard enough: after a resume, what succeeded stays.
+    pub fn give_readers(&mut self, pairs: impl IntoIterator<Item = (TaskKey, TaskView)>) -> Result<(), IllegalMove> {
+        for (of, reader) in pairs {
+            if let Some(ending) = self.ended.get(&of).copied() {
+                self.give_one(reader, &Event::UpstreamDone(ending), |row| row.state == TaskState::Blocked)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers [`Want::Roots`].
+    pub fn give_roots(&mut self, rows: impl IntoIterator<Item = TaskView>) -> Result<(), IllegalMove> {
+        let is_root = |row: &TaskView| row.state == TaskState::Blocked && row.upstream.pending == 0;
+        rows.into_iter().try_for_each(|row| self.give_one(row, &Event::Open, is_root))
+    }
+
+    /// Answers [`Want::Unfinished`].
+    pub fn give_unfinished(&mut self, rows: impl IntoIterator<Item = TaskView>) -> Result<(), IllegalMove> {
+        rows.into_iter().try_for_each(|row| self.give_one(row, &Event::Cancel, |row| !row.state.is_finished()))
+    }
+
+    /// The loaded row may be older than what this work has made of it since; that decides.
+    fn give_one(&mut self, row: TaskView, event: &Event, fits: fn(&TaskView) -> bool) -> Result<(), IllegalMove> {
+        let key = row.key;
+        self.give_tasks([row]);
+        if self.task(key).is_some_and(fits) { self.apply(key, event, 0.0) } else { Ok(()) }
+    }
+
+    /// A task's row as it stands now.
+    pub fn task(&self, key: TaskKey) -> Option<&TaskView> {
+        self.tasks.get(&key).map(|change| &change.after)
+    }
+
+    /// A run's row as it stands now.
+    pub fn run(&self, id: RunId) -> Option<&RunView> {
+        self.runs.get(&id).map(|change| &change.after)
+    }
+
+    /// Something happens to a task whose row is here. A refusal changes nothing; only
+    /// [`IllegalMove::Run`] is no refusal of the event but says that the loaded rows contradict each
+    /// other (a task at work in a run that is not), and nothing of this work should be written.
+    pub fn apply(&mut self, key: TaskKey, event: &Event, chance: f64) -> Result<(), IllegalMove> {
+        let row = self.tasks.get_mut(&key).ok_or(IllegalMove::NoSuchTask(key))?;
+        let decision = decide(&row.after, event, self.now, chance)?;
+        let from = row.after.state;
+        row.after = decision.task;
+        let (to, attempt) = (row.after.state, row.after.attempt);
+        if from != to {
+            self.moves.push(Move::Task { task: key, attempt, from, to, on: event.kind() });
+        }
+        if let Some(ending) = decision.ended {
+            self.ended.insert(key, ending);
+            self.unheard.push(key);
+            self.apply_run(key.run, RunEvent::TaskEnded(ending))?;
+        }
+        Ok(())
+    }
+
+    /// Something happens to a run; it waits until the run's row is here.
+    pub fn apply_run(&mut self, id: RunId, event: RunEvent) -> Result<(), IllegalMove> {
+        let Some(row) = self.runs.get_mut(&id) else {
+            self.waiting.push((id, event));
+            return Ok(());
+        };
+        let decision = decide_run(&row.after, event)?;
+        let from = row.after.state;
+        row.after = decision.run;
+        let to = row.after.state;
+        if from != to {
+            self.moves.push(Move::Run { run: id, from, to, on: event.kind() });
+        }
+        self.opened.extend(decision.opens_tasks.then_some(id));
+        self.cancelled.extend(decision.cancels_tasks.then_some(id));
+        self.left.extend(decision.frees_place.then_some(id));
+        Ok(())
+    }
+
+    /// What must be loaded next; nothing once every consequence is drawn. Each want is told once.
+    pub fn wants(&mut self) -> Option<Want> {
+        if !self.waiting.is_empty() {
+            let mut runs: Vec<RunId> = self.waiting.iter().map(|(run, _)| *run).collect();
+            runs.dedup();
+            return Some(Want::Runs(runs));
+        }
+        let take = std::mem::take::<Vec<RunId>>;
+        // Cancelled runs first: their tasks must not hear what would end them otherwise.
+        if !self.cancelled.is_empty() {
+            Some(Want::Unfinished(take(&mut self.cancelled)))
+        } else if !self.unheard.is_empty() {
+            Some(Want::Readers(std::mem::take(&mut self.unheard)))
+        } else if !self.left.is_empty() {
+            Some(Want::Successors(take(&mut self.left)))
+        } else if !self.opened.is_empty() {
+            Some(Want::Roots(take(&mut self.opened)))
+        } else {
+            None
+        }
+    }
+
+    /// What to write and to publish. Only after [`Work::wants`] has nothing more to ask.
+    pub fn finish(self) -> Settled {
+        let tasks: Vec<_> = self.tasks.into_values().filter(|row| row.before != row.after).collect();
+        let offered = |row: &&Change<TaskView>| {
+            row.after.state == TaskState::Ready && row.before.ticket() != row.after.ticket()
+        };
+        Settled {
+            tickets: tasks.iter().filter(offered).map(|row| row.after.ticket()).collect(),
+            tasks,
+            runs: self.runs.into_values().filter(|row| row.before != row.after).collect(),
+            moves: self.moves,
+        }
+    }
+}
