@@ -1,3 +1,5 @@
 //! The stories: each file one thing that a user is promised.
 
+mod examples;
+mod killed;
 mod requests;
