@@ -63,7 +63,6 @@ impl Said {
     }
 
     /// The same, after making sure that it went well.
-    #[must_use]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, 0, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
         self
