@@ -324,6 +324,9 @@ pub struct Python {
     /// *Templates.* Further arguments.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub args: IndexMap<String, serde_json::Value>,
+    /// *Templates.* Environment variables for the time of the call; secrets as `${env:NAME}`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub env: IndexMap<String, String>,
     /// Whether what it returns are rows (a data set) or a JSON value (`tasks.x.result`).
     #[serde(default)]
     pub returns: Returns,
@@ -364,7 +367,7 @@ pub struct Limits {
 pub struct Shell {
     /// *Templates, in the list form only.* The program and its arguments.
     pub command: Command,
-    /// *Templates.* Environment variables; this is how values reach a shell text.
+    /// *Templates.* Environment variables; this is how values reach a shell text. Secrets as `${env:NAME}`.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub env: IndexMap<String, String>,
     /// Limits on the process.
