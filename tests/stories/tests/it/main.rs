@@ -2,4 +2,5 @@
 
 mod examples;
 mod killed;
+mod readme;
 mod requests;
