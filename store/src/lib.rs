@@ -11,6 +11,7 @@
 pub mod blobs;
 mod error;
 mod log;
+mod planned;
 mod run;
 mod store;
 pub mod transport;

@@ -1,0 +1,20 @@
+//! From a plan to the rows of a run.
+
+use tidemill_dag::plan::PlannedTask;
+
+use crate::NewTask;
+
+impl From<&PlannedTask> for NewTask {
+    fn from(planned: &PlannedTask) -> Self {
+        let task = &planned.task;
+        Self {
+            name: planned.name.clone(),
+            needs: planned.needs.clone(),
+            run_if: task.run_if,
+            retries: task.retries.unwrap_or(0),
+            backoff: task.backoff.unwrap_or_default(),
+            priority: task.priority,
+            queue: task.queue.clone(),
+        }
+    }
+}
