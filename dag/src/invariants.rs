@@ -277,3 +277,6 @@ fn quiet_at_rest(world: &World, found: &mut Findings) {
         found.add(Invariant::QuietAtRest, task.key, "still to be offered");
     }
 }
+
+#[cfg(test)]
+mod tests;

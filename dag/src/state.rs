@@ -149,3 +149,6 @@ impl FromStr for TaskState {
         Self::ALL.iter().copied().find(|state| state.name() == text).ok_or_else(|| UnknownState(text.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests;

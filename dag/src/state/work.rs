@@ -66,7 +66,8 @@ pub enum Want {
     /// The unfinished tasks of these cancelled runs: [`Work::give_unfinished`].
     Unfinished(Vec<RunId>),
     /// These runs gave up their places: look for queued runs of the same pipelines that may start
-    /// ([`super::may_start`]) and give each to [`Work::give_runs`] and [`Work::apply_run`] with
+    /// ([`super::may_start`]; what counts is the state of each run as [`Work::run`] has it, where it has
+    /// it) and give each to [`Work::give_runs`] and [`Work::apply_run`] with
     /// [`RunEvent::Admit`].
     Successors(Vec<RunId>),
 }
@@ -137,29 +138,36 @@ impl Work {
     /// reader that is not blocked has heard enough: after a resume, what succeeded stays.
     pub fn give_readers(&mut self, pairs: impl IntoIterator<Item = (TaskKey, TaskView)>) -> Result<(), IllegalMove> {
         for (of, reader) in pairs {
-            if let Some(ending) = self.ended.get(&of).copied() {
-                self.give_one(reader, &Event::UpstreamDone(ending), |row| row.state == TaskState::Blocked)?;
+            let key = reader.key;
+            self.give_tasks([reader]);
+            // The loaded row may be older than what this work has made of it since; that decides.
+            let blocked = self.task(key).is_some_and(|row| row.state == TaskState::Blocked);
+            if let (true, Some(ending)) = (blocked, self.ended.get(&of).copied()) {
+                self.apply(key, &Event::UpstreamDone(ending), 0.0)?;
             }
         }
         Ok(())
     }
 
-    /// Answers [`Want::Roots`].
+    /// Answers [`Want::Roots`]. Tasks that this work itself brought there (a resume) need not be among the rows.
     pub fn give_roots(&mut self, rows: impl IntoIterator<Item = TaskView>) -> Result<(), IllegalMove> {
-        let is_root = |row: &TaskView| row.state == TaskState::Blocked && row.upstream.pending == 0;
-        rows.into_iter().try_for_each(|row| self.give_one(row, &Event::Open, is_root))
+        self.give_tasks(rows);
+        self.to_all(RunState::Running, &Event::Open, |row| {
+            row.state == TaskState::Blocked && row.upstream.pending == 0
+        })
     }
 
-    /// Answers [`Want::Unfinished`].
+    /// Answers [`Want::Unfinished`]. Tasks that this work itself brought there need not be among the rows.
     pub fn give_unfinished(&mut self, rows: impl IntoIterator<Item = TaskView>) -> Result<(), IllegalMove> {
-        rows.into_iter().try_for_each(|row| self.give_one(row, &Event::Cancel, |row| !row.state.is_finished()))
+        self.give_tasks(rows);
+        self.to_all(RunState::Cancelled, &Event::Cancel, |row| !row.state.is_finished())
     }
 
-    /// The loaded row may be older than what this work has made of it since; that decides.
-    fn give_one(&mut self, row: TaskView, event: &Event, fits: fn(&TaskView) -> bool) -> Result<(), IllegalMove> {
-        let key = row.key;
-        self.give_tasks([row]);
-        if self.task(key).is_some_and(fits) { self.apply(key, event, 0.0) } else { Ok(()) }
+    fn to_all(&mut self, run: RunState, event: &Event, fits: fn(&TaskView) -> bool) -> Result<(), IllegalMove> {
+        let there = |key: &TaskKey| self.run(key.run).is_some_and(|row| row.state == run);
+        let rows = self.tasks.values().map(|change| &change.after);
+        let keys: Vec<TaskKey> = rows.filter(|row| fits(row)).map(|row| row.key).filter(there).collect();
+        keys.into_iter().try_for_each(|key| self.apply(key, event, 0.0))
     }
 
     /// A task's row as it stands now.

@@ -1,0 +1,429 @@
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use proptest::prelude::*;
+
+use super::{table::targets, *};
+use crate::{
+    id::{Attempt, Ordinal, RunId, TaskKey, WorkerId},
+    spec::{Backoff, Concurrency, OnOverlap, RunIf},
+    time::{Span, Timestamp},
+};
+
+const NOW: Timestamp = Timestamp(1_000_000);
+const RULES: [RunIf; 5] =
+    [RunIf::AllSucceeded, RunIf::AllDone, RunIf::AnyFailed, RunIf::AnySucceeded, RunIf::NoneFailed];
+const ENDINGS: [Ending; 4] = [Ending::Succeeded, Ending::Failed, Ending::UpstreamFailed, Ending::Skipped];
+
+fn key(ordinal: u32) -> TaskKey {
+    TaskKey { run: RunId::from_parts(NOW, 7 << 100), ordinal: Ordinal(ordinal) }
+}
+
+fn holder(attempt: u32, owner: &str) -> Holder {
+    Holder { attempt: Attempt(attempt), owner: WorkerId(owner.to_owned()) }
+}
+
+/// A row as it may stand in `state`: on attempt 3 of worker `w`, its moments passed.
+fn row(state: TaskState) -> TaskView {
+    let past = Timestamp(NOW.0 - 1);
+    let running = state == TaskState::Running;
+    TaskView {
+        state,
+        attempt: Attempt(3),
+        owner: running.then(|| WorkerId("w".to_owned())),
+        lease_until: running.then_some(past),
+        wake_at: (state == TaskState::Waiting).then_some(past),
+        ..TaskView::first(key(0), 1, Policy { retries: 1, ..Policy::default() })
+    }
+}
+
+/// Rows that differ in all that may decide: counters, rules, tries used, workers lost.
+fn rows(state: TaskState) -> Vec<TaskView> {
+    let mut rows = Vec::new();
+    for run_if in RULES {
+        for (failures, crashes) in [(0, 0), (1, MAX_CRASHES - 1)] {
+            for bits in 0..24_u32 {
+                let bit = |n: u32| (bits >> n) & 1;
+                let upstream = Upstream { pending: bits / 8, succeeded: bit(0), failed: bit(1), skipped: bit(2) };
+                let policy = Policy { run_if, retries: 1, ..Policy::default() };
+                rows.push(TaskView { upstream, failures, crashes, policy, ..row(state) });
+            }
+        }
+    }
+    rows
+}
+
+/// An event of every kind, from a worker that may speak. Where data decides, every choice of it.
+fn events() -> Vec<Event> {
+    let by = || holder(3, "w");
+    let later = NOW.after(Duration::from_secs(6));
+    let mut events = vec![
+        Event::Open,
+        Event::Start { by: by(), lease_until: later },
+        Event::Beat { by: by(), lease_until: later },
+        Event::Succeed(by()),
+        Event::Fail { by: by(), retryable: true },
+        Event::Fail { by: by(), retryable: false },
+        Event::Park { by: by(), until: later },
+        Event::Skip(by()),
+        Event::Release(by()),
+        Event::LeaseOver,
+        Event::OwnerGone,
+        Event::Due,
+        Event::Cancel,
+        Event::Resume(Upstream { pending: 2, ..Upstream::default() }),
+    ];
+    events.extend(ENDINGS.map(Event::UpstreamDone));
+    events
+}
+
+#[test]
+fn every_state_meets_every_event() {
+    let kinds: BTreeSet<EventKind> = events().iter().map(Event::kind).collect();
+    assert_eq!(kinds.len(), EventKind::ALL.len(), "an event has no example");
+    for state in TaskState::ALL.iter().copied() {
+        for kind in EventKind::ALL.iter().copied() {
+            let mut reached = BTreeSet::new();
+            for event in events().iter().filter(|event| event.kind() == kind) {
+                for before in rows(state) {
+                    match decide(&before, event, NOW, 0.5) {
+                        Ok(decision) => {
+                            reached.insert(decision.task.state);
+                            assert_row(&before, event, &decision);
+                        }
+                        Err(IllegalMove::Task { .. }) => assert!(targets(state, kind).is_empty(), "{state} {kind}"),
+                        Err(IllegalMove::Counters { .. }) => {
+                            assert!(matches!(kind, EventKind::Open | EventKind::UpstreamDone), "{state} {kind}");
+                        }
+                        Err(other) => panic!("{state} {kind}: {other}"),
+                    }
+                }
+            }
+            let said: BTreeSet<TaskState> = targets(state, kind).iter().copied().collect();
+            assert_eq!(reached, said, "{state} on {kind}");
+        }
+    }
+}
+
+/// What must be so after any move.
+fn assert_row(before: &TaskView, event: &Event, decision: &Decision) {
+    let after = &decision.task;
+    let moved = after.state != before.state;
+    let told = format!("{} {} {}", before.state, event.kind(), after.state);
+    assert_eq!(after.owner.is_some(), after.state == TaskState::Running, "{told}");
+    assert_eq!(after.lease_until.is_some(), after.state == TaskState::Running, "{told}");
+    assert_eq!(after.wake_at.is_some(), after.state == TaskState::Waiting, "{told}");
+    let offered = moved && after.state == TaskState::Ready;
+    assert_eq!(after.attempt.0, before.attempt.0 + u32::from(offered), "every offer is a new attempt: {told}");
+    assert_eq!(decision.publish, offered.then(|| after.ticket()), "{told}");
+    let tells = moved && after.state.is_finished() && after.state != TaskState::Cancelled;
+    assert_eq!(decision.ended.is_some(), tells, "{told}");
+    assert_eq!((after.key, after.policy), (before.key, before.policy), "{told}");
+}
+
+#[test]
+fn the_table_has_one_line_per_pair_and_no_line_for_success() {
+    let pairs: BTreeSet<_> = table::TASKS.iter().map(|arrow| (arrow.from, arrow.on)).collect();
+    assert_eq!(pairs.len(), table::TASKS.len());
+    let pairs: BTreeSet<_> = table::RUNS.iter().map(|arrow| (arrow.from, arrow.on)).collect();
+    assert_eq!(pairs.len(), table::RUNS.len());
+    assert!(table::TASKS.iter().all(|arrow| arrow.from != TaskState::Succeeded), "success is never taken back");
+    assert!(table::RUNS.iter().all(|arrow| arrow.from != RunState::Succeeded), "success is never taken back");
+}
+
+#[test]
+fn every_run_state_meets_every_event() {
+    for state in RunState::ALL.iter().copied() {
+        for kind in RunEventKind::ALL.iter().copied() {
+            let mut reached = BTreeSet::new();
+            for (tasks_left, failed, ending) in [(0, 0, 0), (1, 0, 0), (1, 0, 1), (1, 1, 3), (2, 1, 2), (2, 0, 3)] {
+                let event = match kind {
+                    RunEventKind::Admit => RunEvent::Admit,
+                    RunEventKind::TaskEnded => RunEvent::TaskEnded(ENDINGS[ending]),
+                    RunEventKind::Cancel => RunEvent::Cancel,
+                    RunEventKind::Resume => RunEvent::Resume { tasks_left: 3 },
+                };
+                let before = RunView { state, tasks_left, failed, ..RunView::first(key(0).run, 0) };
+                if let Ok(decision) = decide_run(&before, event) {
+                    let after = decision.run;
+                    reached.insert(after.state);
+                    let freed = state == RunState::Running && after.state.is_finished();
+                    assert_eq!(decision.frees_place, freed, "{state} {kind}");
+                    assert_eq!(decision.cancels_tasks, kind == RunEventKind::Cancel, "{state} {kind}");
+                    assert!(after.state == RunState::Cancelled || after.tasks_left > 0 || after.state.is_finished());
+                }
+            }
+            let said: BTreeSet<RunState> = table::run_targets(state, kind).iter().copied().collect();
+            assert_eq!(reached, said, "{state} on {kind}");
+        }
+    }
+}
+
+#[test]
+fn strangers_and_latecomers_are_fenced() {
+    let running = row(TaskState::Running);
+    for (attempt, owner) in [(2, "w"), (4, "w"), (3, "other")] {
+        let by = || holder(attempt, owner);
+        let events = [
+            Event::Beat { by: by(), lease_until: NOW },
+            Event::Succeed(by()),
+            Event::Fail { by: by(), retryable: true },
+            Event::Park { by: by(), until: NOW },
+            Event::Skip(by()),
+            Event::Release(by()),
+        ];
+        for event in events {
+            let refused = decide(&running, &event, NOW, 0.0);
+            assert!(matches!(refused, Err(IllegalMove::Fenced { .. })), "{event:?}: {refused:?}");
+        }
+    }
+    for attempt in [2, 4] {
+        let event = Event::Start { by: holder(attempt, "w"), lease_until: NOW };
+        assert!(matches!(decide(&row(TaskState::Ready), &event, NOW, 0.0), Err(IllegalMove::Fenced { .. })));
+    }
+}
+
+#[test]
+fn leases_and_sleeps_run_their_time() {
+    let future = Timestamp(NOW.0 + 1);
+    let leased = TaskView { lease_until: Some(future), ..row(TaskState::Running) };
+    let asleep = TaskView { wake_at: Some(future), ..row(TaskState::Waiting) };
+    assert!(matches!(decide(&leased, &Event::LeaseOver, NOW, 0.0), Err(IllegalMove::TooEarly { .. })));
+    assert!(matches!(decide(&asleep, &Event::Due, NOW, 0.0), Err(IllegalMove::TooEarly { .. })));
+    assert!(decide(&leased, &Event::LeaseOver, future, 0.0).is_ok());
+    assert!(decide(&asleep, &Event::Due, future, 0.0).is_ok());
+    assert!(decide(&leased, &Event::OwnerGone, NOW, 0.0).is_ok(), "a dead worker's lease need not run out");
+}
+
+#[test]
+fn tries_end_and_so_do_crashes() {
+    let backoff = Backoff { initial: Span::seconds(2), max: Span::seconds(60), factor: 2.0 };
+    let mut task = TaskView { policy: Policy { retries: 2, backoff, ..Policy::default() }, ..row(TaskState::Running) };
+    let mut sleeps = Vec::new();
+    loop {
+        let by = Holder { attempt: task.attempt, owner: WorkerId("w".to_owned()) };
+        task = decide(&task, &Event::Fail { by: by.clone(), retryable: true }, NOW, 1.0).unwrap().task;
+        let Some(wake_at) = task.wake_at else { break };
+        sleeps.push(wake_at.since(NOW).as_secs());
+        task = decide(&task, &Event::Due, wake_at, 0.0).unwrap().task;
+        let by = Holder { attempt: task.attempt, ..by };
+        task = decide(&task, &Event::Start { by, lease_until: NOW }, NOW, 0.0).unwrap().task;
+    }
+    assert_eq!((task.state, task.failures, task.attempt, sleeps), (TaskState::Failed, 3, Attempt(5), vec![2, 4]));
+
+    let mut task = row(TaskState::Running);
+    let mut lost = 0;
+    while task.state == TaskState::Running {
+        task = decide(&task, &Event::LeaseOver, NOW, 0.0).unwrap().task;
+        lost += 1;
+        if task.state == TaskState::Ready {
+            let by = Holder { attempt: task.attempt, owner: WorkerId("w".to_owned()) };
+            task = decide(&task, &Event::Start { by, lease_until: NOW }, NOW, 0.0).unwrap().task;
+        }
+    }
+    assert_eq!((task.state, lost), (TaskState::Failed, MAX_CRASHES));
+}
+
+#[test]
+fn places_for_runs() {
+    let policy = |max_runs, on_overlap| Concurrency { max_runs, on_overlap };
+    let arrive = |max_runs, on_overlap, running, queued| arrive(&policy(max_runs, on_overlap), running, queued);
+    assert_eq!(arrive(2, OnOverlap::Queue, 1, 0), Arrival::Start);
+    assert_eq!(arrive(2, OnOverlap::Queue, 2, 0), Arrival::Queue);
+    assert_eq!(arrive(2, OnOverlap::Queue, 1, 1), Arrival::Queue, "nobody overtakes");
+    assert_eq!(arrive(1, OnOverlap::Skip, 0, 0), Arrival::Start);
+    assert_eq!(arrive(1, OnOverlap::Skip, 1, 0), Arrival::Skip);
+    assert_eq!(arrive(2, OnOverlap::CancelRunning, 1, 0), Arrival::Start);
+    assert_eq!(arrive(2, OnOverlap::CancelRunning, 3, 0), Arrival::Replace(2));
+    assert_eq!(arrive(1, OnOverlap::Allow, 100, 100), Arrival::Start);
+    assert_eq!(may_start(&policy(3, OnOverlap::Queue), 1), 2);
+    assert_eq!(may_start(&policy(0, OnOverlap::Queue), 0), 1, "no places at all would be a ghost");
+    assert_eq!(may_start(&policy(1, OnOverlap::Allow), 9), u32::MAX);
+}
+
+#[test]
+fn a_resume_takes_back_what_did_not_succeed_and_what_was_skipped_behind_it() {
+    use TaskState::{Cancelled, Failed, Skipped, Succeeded, UpstreamFailed};
+    // 0 ok, 1 failed, 2 behind both, 3 skipped behind 2, 4 its own `when` was false, 5 alarm after 1, 6 skipped behind 5.
+    let states = [Succeeded, Failed, UpstreamFailed, Skipped, Skipped, Succeeded, Skipped, Cancelled];
+    let needs: Vec<Vec<Ordinal>> = [&[][..], &[], &[0, 1], &[2, 4], &[0], &[1], &[5], &[5, 4]]
+        .iter()
+        .map(|before| before.iter().map(|o| Ordinal(*o)).collect())
+        .collect();
+    let again = resets(&states, &needs);
+    assert_eq!(again.iter().map(|reset| reset.ordinal.0).collect::<Vec<_>>(), [1, 2, 3, 7]);
+    let counts = |n: usize| again[n].upstream;
+    assert_eq!(counts(0), Upstream::default());
+    assert_eq!(counts(1), Upstream { pending: 1, succeeded: 1, ..Upstream::default() });
+    assert_eq!(counts(2), Upstream { pending: 1, skipped: 1, ..Upstream::default() });
+    assert_eq!(counts(3), Upstream { succeeded: 1, skipped: 1, ..Upstream::default() });
+}
+
+/// The chain 0 → 1 → 2 and the alarm 3 (`any_failed` of 0), in a run of its own.
+fn chain() -> (RunView, Vec<TaskView>) {
+    let policy = |run_if| Policy { run_if, ..Policy::default() };
+    let tasks = vec![
+        TaskView { upstream: Upstream::default(), ..row(TaskState::Running) },
+        TaskView::first(key(1), 1, policy(RunIf::AllSucceeded)),
+        TaskView::first(key(2), 1, policy(RunIf::AllSucceeded)),
+        TaskView::first(key(3), 1, policy(RunIf::AnyFailed)),
+    ];
+    (RunView { state: RunState::Running, ..RunView::first(key(0).run, 4) }, tasks)
+}
+
+/// Answers every want from the chain's rows and notes what was asked.
+fn settle_chain(work: &mut Work, run: RunView, tasks: &[TaskView]) -> Vec<Want> {
+    let mut asked = Vec::new();
+    while let Some(want) = work.wants() {
+        match &want {
+            Want::Runs(_) => work.give_runs([run]).unwrap(),
+            Want::Readers(ended) => {
+                let readers = |of: &TaskKey| match of.ordinal.0 {
+                    0 => vec![(*of, tasks[1].clone()), (*of, tasks[3].clone())],
+                    1 => vec![(*of, tasks[2].clone())],
+                    _ => Vec::new(),
+                };
+                work.give_readers(ended.iter().flat_map(readers)).unwrap();
+            }
+            Want::Unfinished(_) => work.give_unfinished(tasks.to_vec()).unwrap(),
+            Want::Roots(_) | Want::Successors(_) => {}
+        }
+        asked.push(want);
+    }
+    asked
+}
+
+#[test]
+fn news_travels_to_readers_and_to_the_run() {
+    let (run, tasks) = chain();
+    let mut work = Work::new(NOW);
+    work.give_tasks([tasks[0].clone()]);
+    work.apply(key(0), &Event::Fail { by: holder(3, "w"), retryable: false }, 0.0).unwrap();
+    let asked = settle_chain(&mut work, run, &tasks);
+    assert_eq!(asked.len(), 4, "the run, readers of 0, of 1, of 2: {asked:?}");
+    let settled = work.finish();
+    let states: Vec<_> = settled.tasks.iter().map(|row| row.after.state).collect();
+    use TaskState::{Failed, Ready, UpstreamFailed};
+    assert_eq!(states, [Failed, UpstreamFailed, UpstreamFailed, Ready]);
+    assert_eq!(settled.tickets, [crate::id::Ticket { task: key(3), attempt: Attempt(1) }]);
+    let after = settled.runs[0].after;
+    assert_eq!((after.state, after.tasks_left, after.failed), (RunState::Running, 1, 1));
+    assert_eq!(settled.moves.len(), 4);
+}
+
+#[test]
+fn a_cancel_in_the_same_work_wins_over_the_news() {
+    let (run, tasks) = chain();
+    let mut work = Work::new(NOW);
+    work.give_tasks([tasks[0].clone()]);
+    work.give_runs([run]).unwrap();
+    work.apply(key(0), &Event::Succeed(holder(3, "w")), 0.0).unwrap();
+    work.apply_run(run.id, RunEvent::Cancel).unwrap();
+    settle_chain(&mut work, run, &tasks);
+    let settled = work.finish();
+    let states: Vec<_> = settled.tasks.iter().map(|row| row.after.state).collect();
+    use TaskState::{Cancelled, Succeeded};
+    assert_eq!(states, [Succeeded, Cancelled, Cancelled, Cancelled]);
+    assert!(settled.tickets.is_empty());
+}
+
+#[test]
+fn a_task_ready_and_claimed_in_one_work_needs_no_ticket() {
+    let (run, tasks) = chain();
+    let mut work = Work::new(NOW);
+    work.give_tasks([tasks[0].clone()]);
+    work.apply(key(0), &Event::Succeed(holder(3, "w")), 0.0).unwrap();
+    settle_chain(&mut work, run, &tasks);
+    work.apply(key(1), &Event::Start { by: holder(1, "w"), lease_until: NOW }, 0.0).unwrap();
+    let settled = work.finish();
+    assert!(settled.tickets.is_empty());
+    assert_eq!(settled.moves.len(), 4, "succeeded, ready, skipped alarm, running: {:?}", settled.moves);
+}
+
+#[test]
+fn the_page_is_the_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/states.md");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, page::page()).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(written, page::page(), "docs/states.md is out of date; UPDATE_GOLDEN=1 writes it");
+}
+
+#[test]
+fn names_come_back() {
+    for state in TaskState::ALL {
+        assert_eq!(state.name().parse::<TaskState>().as_ref(), Ok(state));
+        assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+    }
+    for state in RunState::ALL {
+        assert_eq!(state.name().parse::<RunState>().as_ref(), Ok(state));
+        assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+    }
+    assert!("done".parse::<TaskState>().is_err());
+}
+
+/// The rule said once more, over the list of endings instead of counters.
+fn expected(run_if: RunIf, endings: &[Ending]) -> TaskState {
+    let bad = endings.iter().any(|e| matches!(e, Ending::Failed | Ending::UpstreamFailed));
+    let good = endings.contains(&Ending::Succeeded);
+    let runs = match run_if {
+        RunIf::AllSucceeded => endings.iter().all(|e| *e == Ending::Succeeded),
+        RunIf::AllDone => true,
+        RunIf::AnyFailed => bad,
+        RunIf::AnySucceeded => good,
+        RunIf::NoneFailed => !bad,
+    };
+    match (runs, bad) {
+        (true, _) => TaskState::Ready,
+        (false, true) => TaskState::UpstreamFailed,
+        (false, false) => TaskState::Skipped,
+    }
+}
+
+proptest! {
+    #[test]
+    fn counters_say_what_the_list_of_endings_says(
+        endings in proptest::collection::vec(proptest::sample::select(&ENDINGS[..]), 1..12),
+        run_if in proptest::sample::select(&RULES[..]),
+    ) {
+        let policy = Policy { run_if, ..Policy::default() };
+        let mut task = TaskView::first(key(0), u32::try_from(endings.len()).unwrap(), policy);
+        for (heard, ending) in endings.iter().enumerate() {
+            prop_assert_eq!(task.state, TaskState::Blocked);
+            prop_assert_eq!(task.upstream.pending as usize, endings.len() - heard);
+            task = decide(&task, &Event::UpstreamDone(*ending), NOW, 0.0).unwrap().task;
+        }
+        prop_assert_eq!(task.state, expected(run_if, &endings));
+        prop_assert!(decide(&task, &Event::UpstreamDone(Ending::Succeeded), NOW, 0.0).is_err());
+    }
+
+    #[test]
+    fn resets_count_every_task_before_once(
+        picks in proptest::collection::vec((proptest::sample::select(TaskState::ALL), any::<u32>()), 0..14),
+    ) {
+        let ended = |state: TaskState| if state.is_finished() { state } else { TaskState::Cancelled };
+        let states: Vec<_> = picks.iter().map(|(state, _)| ended(*state)).collect();
+        let needs: Vec<Vec<Ordinal>> = picks.iter().enumerate()
+            .map(|(n, (_, bits))| (0..n).filter(|b| bits >> b & 1 == 1).map(|b| Ordinal(u32::try_from(b).unwrap())).collect())
+            .collect();
+        let again = resets(&states, &needs);
+        let goes: BTreeSet<u32> = again.iter().map(|reset| reset.ordinal.0).collect();
+        for (n, state) in (0_u32..).zip(&states) {
+            let behind = needs[n as usize].iter().any(|o| goes.contains(&o.0));
+            let expected = match state {
+                TaskState::Succeeded => false,
+                TaskState::Skipped => behind,
+                _ => true,
+            };
+            prop_assert_eq!(goes.contains(&n), expected, "{}", n);
+        }
+        for reset in again {
+            let before = &needs[reset.ordinal.0 as usize];
+            let Upstream { pending, succeeded, failed, skipped } = reset.upstream;
+            prop_assert_eq!(failed, 0);
+            prop_assert_eq!(pending as usize, before.iter().filter(|o| goes.contains(&o.0)).count());
+            prop_assert_eq!((pending + succeeded + skipped) as usize, before.len());
+        }
+    }
+}
