@@ -1,5 +1,6 @@
 //! The stories: each file one thing that a user is promised.
 
+mod bad_input;
 mod examples;
 mod killed;
 mod readme;
