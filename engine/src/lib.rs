@@ -1,1 +1,33 @@
-//! Room `engine`.
+//! SQL over users' data: Apache DataFusion behind one door.
+//!
+//! An [`Engine`] is one per process: memory pool, spill folder, threads. A [`Session`] is one per task: the
+//! relations its SQL reads, and the moment it calls now. Everything that comes out is a stream ([`Rows`]) or plain
+//! facts ([`Analysis`], [`CheckReport`], [`Manifest`], [`Proof`]); no other room sees a DataFusion type.
+//!
+//! What is different from DataFusion as it comes: whole numbers never wrap around, `sum` is exact, points in time
+//! have microseconds, `now()` is given, names keep their case and are found in spite of it, only queries run.
+//!
+//! To add a function: a file in `functions/` and a line in `functions::register`. To add something that can be
+//! read: a `TableProvider` in `relation/` and a method of [`Session`].
+
+mod analysis;
+mod check;
+mod dataset;
+mod engine;
+mod error;
+mod functions;
+pub mod name;
+mod prove;
+mod relation;
+mod rows;
+mod rules;
+mod session;
+
+pub use analysis::{Analysis, ColumnLineage, Direct, Indirect, Influence, Local, ScanFacts, Source, Use};
+pub use check::{CheckReport, ExpectationResult, Scope, Split};
+pub use dataset::{DatasetColumn, DatasetFile, DatasetFiles, DatasetWriter, Manifest};
+pub use engine::{Engine, EngineConfig};
+pub use error::{EngineError, SqlPlace};
+pub use prove::{Proof, ProvedTask, prove};
+pub use rows::Rows;
+pub use session::Session;

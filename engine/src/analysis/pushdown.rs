@@ -1,0 +1,121 @@
+//! What each scan of an optimised plan asks of its source.
+
+use std::collections::HashSet;
+
+use datafusion::{
+    common::tree_node::{TreeNode, TreeNodeRecursion},
+    datasource::{empty::EmptyTable, source_as_provider},
+    logical_expr::{Expr, LogicalPlan, TableScan, utils::split_conjunction},
+};
+use tidemill_connectors::Pushdown;
+
+use super::{Local, ScanFacts};
+use crate::{
+    EngineError,
+    relation::{ConnectionTable, DatasetTable, of_source},
+};
+
+/// One entry per scan, in the order of the plan.
+pub(crate) fn pushdown(plan: &LogicalPlan) -> Result<Vec<ScanFacts>, EngineError> {
+    let mut facts = Vec::new();
+    // Conditions right above a scan belong to it; they are remembered until the scan itself is met.
+    let mut above: Vec<Expr> = Vec::new();
+    let mut limit: Option<String> = None;
+    plan.apply_with_subqueries(|node| {
+        match node {
+            LogicalPlan::Filter(filter) => {
+                above = split_conjunction(&filter.predicate).into_iter().cloned().collect();
+            }
+            LogicalPlan::Limit(found) => {
+                above.clear();
+                limit = Some(found_limit(found));
+            }
+            LogicalPlan::TableScan(scan) => {
+                facts.push(describe(scan, &std::mem::take(&mut above), limit.take())?);
+            }
+            LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) => {}
+            _ => {
+                above.clear();
+                limit = None;
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(facts)
+}
+
+fn found_limit(limit: &datafusion::logical_expr::Limit) -> String {
+    let count = |expr: &Option<Box<Expr>>| expr.as_ref().map(|expr| expr.to_string());
+    match (count(&limit.skip), count(&limit.fetch)) {
+        (Some(skip), Some(fetch)) => format!("LIMIT {fetch} OFFSET {skip}"),
+        (Some(skip), None) => format!("OFFSET {skip}"),
+        (None, Some(fetch)) => format!("LIMIT {fetch}"),
+        (None, None) => "LIMIT".to_owned(),
+    }
+}
+
+fn describe(scan: &TableScan, above: &[Expr], limit: Option<String>) -> datafusion::common::Result<ScanFacts> {
+    let provider = source_as_provider(&scan.source)?;
+    let schema = provider.schema();
+    let columns = match &scan.projection {
+        Some(indices) => indices.iter().map(|index| schema.field(*index).name().clone()).collect(),
+        None => schema.fields().iter().map(|field| field.name().clone()).collect(),
+    };
+    let connection = of_source(provider.as_ref());
+    let kind = match connection {
+        Some(table) => table.source().0.to_owned(),
+        None if (provider.as_ref() as &dyn std::any::Any).is::<EmptyTable>() => "empty".to_owned(),
+        None if (provider.as_ref() as &dyn std::any::Any).is::<DatasetTable>() => "dataset".to_owned(),
+        None => "built-in".to_owned(),
+    };
+    let pushed: HashSet<String> = scan.filters.iter().map(text).collect();
+    let mut local: Vec<Local> =
+        above.iter().map(|filter| Local { what: text(filter), why: why(connection, filter, &pushed) }).collect();
+    let pushed_limit = scan.fetch.and_then(|fetch| u64::try_from(fetch).ok());
+    if let Some(what) = limit.filter(|_| pushed_limit.is_none() && connection.is_some()) {
+        let why = "rows are left out here first, so the source cannot know when to stop".to_owned();
+        local.push(Local { what, why });
+    }
+    Ok(ScanFacts {
+        relation: relation_name(scan),
+        kind,
+        columns,
+        of_columns: schema.fields().len(),
+        filters: scan.filters.iter().map(text).collect(),
+        limit: pushed_limit,
+        local,
+    })
+}
+
+fn why(connection: Option<&ConnectionTable>, filter: &Expr, pushed: &HashSet<String>) -> String {
+    match connection {
+        Some(table) => {
+            let (pushdown, reason) = table.judge(filter);
+            match pushdown {
+                Pushdown::Inexact => format!("{reason}, so it is applied again"),
+                Pushdown::Exact | Pushdown::None => reason.to_owned(),
+            }
+        }
+        None if pushed.contains(&text(filter)) => "whole row groups are left out by it; single rows here".to_owned(),
+        None => "the source cannot use it".to_owned(),
+    }
+}
+
+/// A condition as people write it: without the relation in front of every column.
+fn text(expr: &Expr) -> String {
+    let bare = expr.clone().transform(|expr| {
+        Ok(match expr {
+            Expr::Column(column) => datafusion::common::tree_node::Transformed::yes(Expr::Column(
+                datafusion::common::Column::new_unqualified(column.name),
+            )),
+            other => datafusion::common::tree_node::Transformed::no(other),
+        })
+    });
+    let bare = bare.map_or_else(|_| expr.clone(), |found| found.data);
+    bare.human_display().to_string()
+}
+
+/// The relation's name as the session knows it.
+pub(super) fn relation_name(scan: &TableScan) -> String {
+    scan.table_name.to_string()
+}

@@ -1,0 +1,101 @@
+//! The manifest: what a data set is, without looking at its files.
+
+use std::sync::Arc;
+
+use arrow::{
+    datatypes::{Schema, SchemaRef},
+    ipc::{reader::StreamReader, writer::StreamWriter},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::EngineError;
+
+/// One data set: its columns, its files, how much it is and what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The columns, for people and for the user interface.
+    pub columns: Vec<DatasetColumn>,
+    /// The same columns exactly: an Arrow IPC stream without batches, in hexadecimal.
+    pub arrow: String,
+    /// The files, in the order in which they were written. Without rows there are none.
+    pub files: Vec<DatasetFile>,
+    /// Rows in all files.
+    pub rows: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// What the rows say, whatever their order, batches, files and compression (hexadecimal).
+    ///
+    /// The sum modulo 2^128 of a BLAKE3 hash per row, hashed together with the columns' names and types. Equal
+    /// sets of rows have equal hashes, also when row order or file boundaries differ.
+    pub hash: String,
+}
+
+/// A column as people read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetColumn {
+    /// The column's name.
+    pub name: String,
+    /// Its Arrow type.
+    #[serde(rename = "type")]
+    pub data_type: String,
+    /// Whether NULL is allowed.
+    pub nullable: bool,
+}
+
+/// One file of a data set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetFile {
+    /// Where it is, as [`crate::DatasetFiles`] finds it.
+    pub path: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+impl Manifest {
+    /// A data set of these columns and files.
+    pub(crate) fn new(schema: &Schema, files: Vec<DatasetFile>, hash: String) -> Result<Self, EngineError> {
+        let column = |field: &Arc<arrow::datatypes::Field>| DatasetColumn {
+            name: field.name().clone(),
+            data_type: field.data_type().to_string(),
+            nullable: field.is_nullable(),
+        };
+        Ok(Self {
+            columns: schema.fields().iter().map(column).collect(),
+            arrow: encode(schema)?,
+            rows: files.iter().map(|file| file.rows).sum(),
+            bytes: files.iter().map(|file| file.bytes).sum(),
+            files,
+            hash,
+        })
+    }
+
+    /// The columns.
+    ///
+    /// # Errors
+    /// The text was not written by this version.
+    pub fn schema(&self) -> Result<SchemaRef, EngineError> {
+        decode(&self.arrow)
+    }
+}
+
+fn not_understood(problem: impl ToString) -> EngineError {
+    EngineError::Manifest { problem: problem.to_string() }
+}
+
+fn encode(schema: &Schema) -> Result<String, EngineError> {
+    let mut writer = StreamWriter::try_new(Vec::new(), schema).map_err(not_understood)?;
+    writer.finish().map_err(not_understood)?;
+    let bytes = writer.into_inner().map_err(not_understood)?;
+    Ok(super::hash::hex(&bytes))
+}
+
+fn decode(text: &str) -> Result<SchemaRef, EngineError> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pair = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?);
+    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
+    let bytes = bytes.ok_or_else(|| not_understood("the columns are not hexadecimal"))?;
+    let reader = StreamReader::try_new(bytes.as_slice(), None).map_err(not_understood)?;
+    Ok(reader.schema())
+}
