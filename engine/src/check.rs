@@ -33,7 +33,7 @@ pub struct ExpectationResult {
     pub passed: bool,
     /// How many rows offend; 0 or 1 for those about the whole.
     pub violations: u64,
-    /// Some of the offending rows, at most [`crate::SAMPLE_ROWS`], long values cut.
+    /// Some of the offending rows, at most ten, long values cut.
     pub sample: Vec<Map<String, Value>>,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::{
     array::{Array, ArrayRef, AsArray, Int64Array},
     compute::cast,
-    datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, TimeUnit},
+    datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type},
 };
 use datafusion::{
     common::{Result, ScalarValue, exec_err},
@@ -136,6 +136,3 @@ fn seconds_to_micros(seconds: &ArrayRef) -> Result<ArrayRef> {
     })?;
     Ok(Arc::new(scaled))
 }
-
-/// The type of a point in time without a zone.
-pub(crate) const MOMENT: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);

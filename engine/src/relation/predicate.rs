@@ -1,7 +1,6 @@
 //! DataFusion's filter expressions as predicates that a connection may understand. What has no counterpart
 //! stays with the engine; nothing is ever approximated here.
 
-use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::{
     common::ScalarValue,
     logical_expr::{Between, BinaryExpr, Expr, Operator, expr::InList},
@@ -106,9 +105,4 @@ fn timestamp(value: &ScalarValue) -> Option<Literal> {
         _ => return None,
     };
     Some(Literal::Timestamp { micros, utc: zone.is_some() })
-}
-
-/// Whether a type is one of time with finer units than microseconds.
-pub(crate) fn finer_than_micros(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Timestamp(TimeUnit::Nanosecond, _))
 }
