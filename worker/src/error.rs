@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use tidemill_connectors::ConnectorError;
-use tidemill_dag::{codes::tm07 as codes, spec::Span, template::TemplateError};
+use tidemill_dag::{codes::tm07 as codes, template::TemplateError, time::Span};
 use tidemill_store::{StoreError, TaskFailure, blobs::BlobError};
 
 /// Any failure of an attempt. Display does not print the source.
@@ -226,8 +226,8 @@ impl TaskError {
             Self::NoConnection(_) => "add it to the project file of the worker",
             Self::Definition { .. } => "apply the definition again with this version of the program",
             Self::Status { status: 401 | 403, .. } => "the server wants credentials, or forbids it",
-            Self::Exit { .. }
-            | Self::Raised { .. }
+            Self::Exit { .. } => "read the log; programs have no network unless `limits.network` is true",
+            Self::Raised { .. }
             | Self::Returned(_)
             | Self::Http { .. }
             | Self::Status { .. }

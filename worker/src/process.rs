@@ -4,23 +4,28 @@
 //! one thread that lives as long as this handle: the parent death signal is tied to the thread.
 
 use std::{
+    convert::Infallible,
     ffi::OsString,
     io,
-    os::{fd::OwnedFd, unix::process::CommandExt},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::process::{CommandExt, ExitStatusExt},
+    },
     path::PathBuf,
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::{Arc, mpsc},
-    time::Duration,
 };
 
 use nix::{sys::signal::Signal, unistd::Pid};
+use tidemill_store::LogStream;
 use tokio::{
+    io::AsyncReadExt,
     net::unix::pipe,
     process::{Child, Command},
     sync::oneshot,
 };
 
-use crate::sandbox::Confinement;
+use crate::{logs::AttemptLog, sandbox::Confinement};
 
 /// Environment variables that user processes inherit. The rest stays with the worker: it holds
 /// passwords of databases and keys of stores.
@@ -60,15 +65,27 @@ pub(crate) struct Program {
     pub confinement: Arc<Confinement>,
 }
 
-/// A process that runs, with both ends of its output.
+/// A process that runs, and what it prints.
 #[derive(Debug)]
 pub(crate) struct Running {
+    /// The leader of its group.
+    pub leader: Leader,
+    /// Its output.
+    pub output: Output,
+}
+
+/// The first process of a group. Dropped, the whole group dies.
+#[derive(Debug)]
+pub(crate) struct Leader {
     child: Child,
     group: Group,
-    /// What it prints.
-    pub stdout: pipe::Receiver,
-    /// What it complains about.
-    pub stderr: pipe::Receiver,
+}
+
+/// The reading ends of a process' output.
+#[derive(Debug)]
+pub(crate) struct Output {
+    stdout: pipe::Receiver,
+    stderr: pipe::Receiver,
 }
 
 /// A process group; ends when it is dropped.
@@ -76,32 +93,85 @@ pub(crate) struct Running {
 struct Group(Pid);
 
 impl Group {
-    fn signal(&self, signal: Signal) {
+    fn kill(&self) {
         // An error means that nobody is left to get it.
-        let _ = nix::sys::signal::killpg(self.0, signal);
+        let _ = nix::sys::signal::killpg(self.0, Signal::SIGKILL);
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.signal(Signal::SIGKILL);
+        self.kill();
     }
 }
 
-impl Running {
-    /// Waits for the leader's end.
-    pub async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
+impl Leader {
+    /// Waits for its end.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
     }
 
-    /// Asks the group to stop, and makes it stop when it does not within `grace`.
-    pub async fn stop(&mut self, grace: Duration) {
-        if !grace.is_zero() {
-            self.group.signal(Signal::SIGTERM);
-            let _ = tokio::time::timeout(grace, self.child.wait()).await;
-        }
-        self.group.signal(Signal::SIGKILL);
+    /// Ends the group at once.
+    pub async fn kill(&mut self) {
+        self.group.kill();
         let _ = self.child.wait().await;
+    }
+}
+
+impl Output {
+    /// Passes on what is printed, for as long as it is polled.
+    pub async fn pump(&mut self, log: &AttemptLog) -> Infallible {
+        let (never, _) = tokio::join!(
+            pump(&mut self.stdout, LogStream::Stdout, log),
+            pump(&mut self.stderr, LogStream::Stderr, log),
+        );
+        match never {}
+    }
+
+    /// Passes on what is in the pipes right now.
+    pub fn drain(&self, mut take: impl FnMut(LogStream, &[u8])) {
+        drain(&self.stdout, |bytes| take(LogStream::Stdout, bytes));
+        drain(&self.stderr, |bytes| take(LogStream::Stderr, bytes));
+    }
+}
+
+async fn pump(pipe: &mut pipe::Receiver, stream: LogStream, log: &AttemptLog) -> Infallible {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        match pipe.read(&mut buffer).await {
+            Ok(0) => std::future::pending::<()>().await,
+            Ok(count) => log.printed(stream, &buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => std::future::pending::<()>().await,
+        }
+    }
+}
+
+/// Reads the descriptor itself: the runtime may not know yet that something arrived.
+fn drain(pipe: &pipe::Receiver, mut take: impl FnMut(&[u8])) {
+    // More than a pipe holds, but not without end: somebody may go on printing.
+    const MOST: usize = 1 << 20;
+    let mut buffer = [0_u8; 16 * 1024];
+    let mut total = 0;
+    while total < MOST {
+        // SAFETY: the buffer lives on this stack and is as long as said.
+        let count = unsafe { libc::read(pipe.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
+        let Ok(count) = usize::try_from(count) else { return };
+        if count == 0 {
+            return;
+        }
+        take(&buffer[..count]);
+        total += count;
+    }
+}
+
+/// How a process ended, as a half sentence.
+pub(crate) fn describe_end(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, Some(libc::SIGKILL)) => "was killed (signal 9)".to_owned(),
+        (None, Some(libc::SIGSEGV)) => "crashed (signal 11)".to_owned(),
+        (None, signal) => format!("was ended by signal {}", signal.unwrap_or(0)),
     }
 }
 
@@ -158,10 +228,10 @@ fn start(program: Program) -> io::Result<Running> {
     unsafe { command.pre_exec(move || confinement.apply()) };
     let child = Command::from(command).kill_on_drop(true).spawn()?;
     let id = child.id().and_then(|id| i32::try_from(id).ok()).ok_or_else(|| io::Error::other("no process id"))?;
-    Ok(Running {
-        group: Group(Pid::from_raw(id)),
-        child,
+    let leader = Leader { group: Group(Pid::from_raw(id)), child };
+    let output = Output {
         stdout: pipe::Receiver::from_owned_fd(stdout_read.into())?,
         stderr: pipe::Receiver::from_owned_fd(stderr_read.into())?,
-    })
+    };
+    Ok(Running { leader, output })
 }

@@ -10,6 +10,7 @@
 //! int, float, bool, str, bytes, `datetime`, `date`, `Decimal` and None; lists and dicts become JSON text.
 
 mod host;
+mod input;
 mod output;
 mod pool;
 
@@ -20,6 +21,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub(crate) use host::Host;
+pub(crate) use input::write_input;
 pub(crate) use output::rows;
 pub(crate) use pool::Pool;
 

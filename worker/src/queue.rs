@@ -92,7 +92,7 @@ where
         let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
         let jobs = jobs.unwrap_or_else(|| channel().1);
         let handle = handle.clone();
-        WorkerBuilder::new(&name)
+        WorkerBuilder::new(name.as_str())
             .backend(Channel(jobs))
             .enable_tracing()
             .catch_panic()

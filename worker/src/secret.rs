@@ -100,7 +100,7 @@ pub fn resolve(
 ) -> Result<Secret, TaskError> {
     let pieces = split(written).map_err(|error| TaskError::Secret {
         place: error.written.clone(),
-        reason: error.reason.clone(),
+        reason: error.reason,
     })?;
     let mut text = String::new();
     for piece in pieces {

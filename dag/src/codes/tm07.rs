@@ -1,1 +1,22 @@
-codes! {}
+codes! {
+    TEMPLATE: "TM0701" = "A template of a running task cannot be rendered",
+    TIMEOUT: "TM0702" = "A task took longer than its timeout",
+    EXIT: "TM0703" = "A program ended with a failure",
+    START: "TM0704" = "A program cannot be started",
+    RAISED: "TM0705" = "Python code raised an exception",
+    HOST_DIED: "TM0706" = "A Python process ended in the middle of a task",
+    MEMORY: "TM0707" = "Python code needed more memory than it may have",
+    RETURNED: "TM0708" = "A Python function returned something that cannot be kept",
+    NO_PYTHON: "TM0709" = "The worker has no usable Python",
+    HTTP: "TM0710" = "A server cannot be reached",
+    STATUS: "TM0711" = "A server answered with a status that is no success",
+    TOO_LARGE: "TM0712" = "A result is too large to be kept with its task",
+    CHECK: "TM0713" = "Rows do not hold what a check expects",
+    SECRET: "TM0714" = "A secret cannot be read",
+    SETTING: "TM0715" = "A setting that only the run knows cannot be used",
+    NO_INPUT: "TM0716" = "The rows of an earlier task are not there",
+    DEFINITION: "TM0717" = "A stored definition cannot be used",
+    NO_CONNECTION: "TM0718" = "The worker has no such connection",
+    FILES: "TM0719" = "Files of a task cannot be written or read",
+    INTERNAL: "TM0720" = "The worker made a mistake",
+}

@@ -1,8 +1,8 @@
 //! One host process: the socket to it, its output, and its end.
 
 use std::{
-    io::{self, ErrorKind},
-    os::fd::{AsRawFd, OwnedFd},
+    io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,17 +10,16 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tidemill_dag::spec::Limits;
-use tidemill_store::LogStream;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{UnixStream, unix::pipe},
+    net::UnixStream,
 };
 
 use super::{Call, Reply, output::Written};
 use crate::{
     error::TaskError,
     logs::AttemptLog,
-    process::Running,
+    process::{Running, describe_end},
     sandbox::DEFAULT_MEMORY_MB,
 };
 
@@ -67,7 +66,7 @@ impl Drop for Host {
     fn drop(&mut self) {
         let scratch = std::mem::take(&mut self.scratch);
         // Large leftovers must not hold up a runtime thread.
-        std::thread::spawn(move || std::fs::remove_dir_all(scratch));
+        let _ = std::thread::Builder::new().spawn(move || std::fs::remove_dir_all(scratch));
     }
 }
 
@@ -91,9 +90,9 @@ impl Host {
     }
 
     async fn complaint(&mut self) -> String {
-        self.running.stop(Duration::ZERO).await;
+        self.running.leader.kill().await;
         let mut said = Vec::new();
-        drain(&self.running.stderr, |bytes| said.extend_from_slice(bytes));
+        self.running.output.drain(|_, bytes| said.extend_from_slice(bytes));
         let said = String::from_utf8_lossy(&said);
         said.lines().last().map(|line| format!(": {line}")).unwrap_or_default()
     }
@@ -131,11 +130,10 @@ impl Host {
             let Self { link, running, .. } = self;
             tokio::select! {
                 answered = exchange(link, &body) => answered,
-                never = pump(running, log) => match never {},
+                never = running.output.pump(log) => match never {},
             }
         };
-        drain(&self.running.stdout, |bytes| log.printed(LogStream::Stdout, bytes));
-        drain(&self.running.stderr, |bytes| log.printed(LogStream::Stderr, bytes));
+        self.running.output.drain(|stream, bytes| log.printed(stream, bytes));
         match answered {
             Ok(frame) => self.understand(&frame),
             Err(_) => Err(TaskError::HostDied(self.end().await)),
@@ -143,10 +141,10 @@ impl Host {
     }
 
     async fn end(&mut self) -> String {
-        match tokio::time::timeout(END_TIME, self.running.wait()).await {
+        match tokio::time::timeout(END_TIME, self.running.leader.wait()).await {
             Ok(Ok(status)) => describe_end(status),
             Ok(Err(_)) | Err(_) => {
-                self.running.stop(Duration::ZERO).await;
+                self.running.leader.kill().await;
                 "stopped answering".to_owned()
             }
         }
@@ -184,17 +182,6 @@ impl Host {
     }
 }
 
-/// How a process ended, as a half sentence.
-pub(crate) fn describe_end(status: std::process::ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some(libc::SIGKILL)) => "was killed (signal 9)".to_owned(),
-        (None, Some(libc::SIGSEGV)) => "crashed (signal 11)".to_owned(),
-        (None, signal) => format!("was ended by signal {}", signal.unwrap_or(0)),
-    }
-}
-
 fn shorten(trace: &str) -> String {
     const MOST: usize = 8 * 1024;
     if trace.len() <= MOST {
@@ -222,47 +209,6 @@ async fn read_frame(link: &mut UnixStream) -> io::Result<Vec<u8>> {
     let mut frame = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     link.read_exact(&mut frame).await?;
     Ok(frame)
-}
-
-/// Passes on what the process prints, for as long as it is polled.
-pub(crate) async fn pump(running: &mut Running, log: &AttemptLog) -> std::convert::Infallible {
-    let Running { stdout, stderr, .. } = running;
-    let (never, _) = tokio::join!(
-        pump_one(stdout, LogStream::Stdout, log),
-        pump_one(stderr, LogStream::Stderr, log),
-    );
-    match never {}
-}
-
-async fn pump_one(pipe: &mut pipe::Receiver, stream: LogStream, log: &AttemptLog) -> std::convert::Infallible {
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        match pipe.read(&mut buffer).await {
-            Ok(0) => std::future::pending::<()>().await,
-            Ok(count) => log.printed(stream, &buffer[..count]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => std::future::pending::<()>().await,
-        }
-    }
-}
-
-/// Takes what is in the pipe right now. Reads the descriptor itself: tokio may not know yet that
-/// something arrived.
-pub(crate) fn drain(pipe: &pipe::Receiver, mut take: impl FnMut(&[u8])) {
-    // At most what a pipe can hold by default, so that a process that prints without end cannot keep us here.
-    const MOST: usize = 1 << 20;
-    let mut buffer = [0_u8; 16 * 1024];
-    let mut total = 0;
-    while total < MOST {
-        // SAFETY: the buffer lives on this stack and is as long as said.
-        let count = unsafe { libc::read(pipe.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
-        let Ok(count) = usize::try_from(count) else { return };
-        if count == 0 {
-            return;
-        }
-        take(&buffer[..count]);
-        total += count;
-    }
 }
 
 /// Both ends of a socket pair: ours for the runtime, the other for the child's standard input.

@@ -9,6 +9,7 @@ use arrow::{
 };
 use serde::Deserialize;
 use tidemill_connectors::{BatchStream, ConnectorError};
+use tidemill_engine::Rows;
 
 use crate::error::{TaskError, files};
 
@@ -72,7 +73,7 @@ impl Column {
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
 /// Opens written rows. The file is read on a thread for blocking work, as fast as batches are taken.
-pub(crate) fn rows(written: &Written) -> Result<(SchemaRef, BatchStream), TaskError> {
+pub(crate) fn rows(written: &Written) -> Result<Rows, TaskError> {
     let file = File::open(&written.path).map_err(files("read", &written.path))?;
     let reader = BufReader::with_capacity(256 * 1024, file);
     let (schema, batches): (SchemaRef, Batches) = match written.format {
@@ -93,7 +94,7 @@ pub(crate) fn rows(written: &Written) -> Result<(SchemaRef, BatchStream), TaskEr
             }
         }
     };
-    Ok((schema, stream(batches)))
+    Ok(Rows::from_connection(schema, stream(batches)))
 }
 
 fn unreadable(error: ArrowError) -> TaskError {

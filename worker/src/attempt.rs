@@ -1,0 +1,230 @@
+//! One attempt of one task: everything its executor may ask for.
+
+use std::{
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::FutureExt;
+use serde_json::{Value, json};
+use tidemill_dag::{
+    id::{Attempt as Number, Ordinal},
+    plan::PlannedTask,
+    template::{self, Context, Interval, RunFacts, TaskFacts},
+    time::Timestamp,
+};
+use tidemill_store::{Claimed, Outcome};
+
+use crate::{
+    error::{TaskError, files},
+    kinds,
+    logs::AttemptLog,
+    plans::Loaded,
+    secret::{Masks, Secret, resolve},
+    worker::Site,
+};
+
+/// JSON results and receipts larger than this are not kept with a task.
+pub(crate) const MAX_RESULT: usize = 1 << 20;
+
+/// What an executor gives back.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// The task did what it should: `{"manifest": …}`, `{"result": …}`, `{"receipt": …}` or `{"check": …}`.
+    Output(Value),
+    /// Nothing to do until then.
+    Park {
+        /// When to look again.
+        wake_at: Timestamp,
+        /// What it waits for.
+        reason: String,
+    },
+    /// Its `when` is false.
+    Skip(String),
+}
+
+impl Done {
+    /// A JSON value as `tasks.x.result`.
+    ///
+    /// # Errors
+    /// When it is too large to be kept.
+    pub fn result(value: Value) -> Result<Self, TaskError> {
+        if value.to_string().len() > MAX_RESULT {
+            return Err(TaskError::TooLarge { limit: MAX_RESULT });
+        }
+        Ok(Self::Output(json!({ "result": value })))
+    }
+}
+
+/// What an executor works with.
+pub(crate) struct Attempt<'a> {
+    pub site: &'a Arc<Site>,
+    pub claimed: &'a Claimed,
+    pub planned: &'a PlannedTask,
+    pub log: &'a AttemptLog,
+    context: Context,
+}
+
+/// Runs a claimed task to its outcome. Dropping the future stops everything the task started.
+pub(crate) async fn run(site: &Arc<Site>, claimed: Claimed) -> Outcome {
+    let log = AttemptLog::new(site.logs.clone(), claimed.ticket);
+    let done = AssertUnwindSafe(perform(site, &claimed, &log)).catch_unwind().await;
+    let done = done.unwrap_or_else(|_| Err(TaskError::Internal("the handler panicked".to_owned())));
+    let masks = log.masks();
+    let outcome = match done {
+        Ok(Done::Output(mut output)) => {
+            masks.apply_to_json(&mut output);
+            Outcome::Succeeded { output }
+        }
+        Ok(Done::Park { wake_at, reason }) => Outcome::Parked { wake_at, reason: masks.apply(&reason).into_owned() },
+        Ok(Done::Skip(reason)) => Outcome::Skipped { reason },
+        Err(error) => {
+            let mut failure = error.failure();
+            failure.message = masks.apply(&failure.message).into_owned();
+            log.say(&format!("failed [{}]: {}", failure.code, failure.message.lines().next().unwrap_or_default()));
+            Outcome::Failed { error: failure }
+        }
+    };
+    log.finish().await;
+    outcome
+}
+
+async fn perform(site: &Arc<Site>, claimed: &Claimed, log: &AttemptLog) -> Result<Done, TaskError> {
+    let loaded = site.plans.get(&claimed.run.version, &site.wiring.store).await?;
+    loaded.warm(|limits| site.python.warm(limits));
+    let ordinal = claimed.ticket.task.ordinal;
+    let planned = loaded.compiled.plan.get(ordinal).ok_or_else(|| TaskError::Definition {
+        version: claimed.run.version.to_string(),
+        problem: format!("it has no task number {}", ordinal.0),
+    })?;
+    let attempt = Attempt { site, claimed, planned, log, context: context(&loaded, claimed) };
+    if let Some(when) = &planned.task.when
+        && !template::render_bool(when, &attempt.context).map_err(template_error("when"))?
+    {
+        return Ok(Done::Skip(format!("`when: {when}` is false")));
+    }
+    let work = kinds::perform(&attempt);
+    match planned.task.timeout {
+        Some(limit) => tokio::time::timeout(limit.0, work).await.unwrap_or(Err(TaskError::Timeout(limit.0))),
+        None => work.await,
+    }
+}
+
+fn context(loaded: &Loaded, claimed: &Claimed) -> Context {
+    let run = &claimed.run;
+    let params = run.params.as_object().cloned().unwrap_or_default();
+    let facts = RunFacts { id: Some(run.id), pipeline: run.pipeline.clone(), started: run.started_at };
+    let mut context = Context::new(&loaded.compiled.pipeline, params, facts);
+    context.interval = run.interval.map(|interval| Interval { start: interval.start, end: interval.end });
+    context.trigger = run.trigger_data.clone();
+    for task in &claimed.upstream {
+        let output = |key: &str| task.output.as_ref().and_then(|output| output.get(key));
+        let result = ["result", "receipt", "check"].into_iter().find_map(output).cloned().unwrap_or_default();
+        let rows = ["manifest", "receipt"].into_iter().find_map(output);
+        let rows = rows.and_then(|output| output.get("rows")).and_then(Value::as_u64);
+        context.tasks.insert(task.name.clone(), TaskFacts { state: task.state, result, rows });
+    }
+    context
+}
+
+fn template_error(field: &str) -> impl FnOnce(template::TemplateError) -> TaskError {
+    let field = field.to_owned();
+    move |source| TaskError::Template { field, source }
+}
+
+impl Attempt<'_> {
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.site.wiring.clock.now()
+    }
+
+    /// Renders plain text.
+    pub fn text(&self, field: &str, written: &str) -> Result<String, TaskError> {
+        template::render_text(written, &self.context).map_err(template_error(field))
+    }
+
+    /// Renders SQL.
+    pub fn sql(&self, field: &str, written: &str) -> Result<String, TaskError> {
+        template::render_sql(written, &self.context).map_err(template_error(field))
+    }
+
+    /// Renders every text of a JSON value.
+    pub fn value(&self, field: &str, written: &Value) -> Result<Value, TaskError> {
+        template::render_value(written, &self.context).map_err(template_error(field))
+    }
+
+    /// Renders text with secret places; from now on the log hides what they hold.
+    pub fn secret(&self, field: &str, written: &str) -> Result<Secret, TaskError> {
+        let mut masks: Masks = self.log.masks();
+        let resolved = resolve(written, &mut masks, |plain| self.text(field, plain));
+        self.log.hide(&masks);
+        resolved
+    }
+
+    /// Environment variables of a process, with their secrets.
+    pub fn environment<'e>(
+        &self,
+        env: impl IntoIterator<Item = (&'e String, &'e String)>,
+    ) -> Result<Vec<(String, Secret)>, TaskError> {
+        env.into_iter()
+            .map(|(name, written)| Ok((name.clone(), self.secret(&format!("env.{name}"), written)?)))
+            .collect()
+    }
+
+    /// The output of a task before this one.
+    pub async fn output_of(&self, ordinal: Ordinal) -> Result<Option<Value>, TaskError> {
+        if let Some(task) = self.claimed.upstream.iter().find(|task| task.ordinal == ordinal) {
+            return Ok(task.output.clone());
+        }
+        // Not one of its direct needs, as the input of a check that lets its rows through.
+        let tasks = self.site.wiring.store.tasks(self.claimed.run.id).await?;
+        Ok(tasks.into_iter().find(|task| task.ordinal == ordinal).and_then(|task| task.output))
+    }
+
+    /// Where this attempt keeps its data sets.
+    pub fn prefix(&self) -> String {
+        self.prefix_of(self.claimed.ticket.attempt)
+    }
+
+    /// Where another attempt of the same task kept them.
+    pub fn prefix_of(&self, attempt: Number) -> String {
+        format!("runs/{}/{}/{}", self.claimed.run.id, self.planned.name, attempt.0)
+    }
+
+    /// A folder of its own, removed when the guard is dropped.
+    pub fn scratch(&self) -> Result<Scratch, TaskError> {
+        let path = self.site.config.data_dir.join("scratch").join(self.claimed.ticket.to_string().replace('#', "-"));
+        Scratch::new(path)
+    }
+
+    /// How long until a moment; nothing if it has passed.
+    pub fn until(&self, moment: Timestamp) -> Duration {
+        moment.since(self.now())
+    }
+}
+
+/// A folder that goes with its guard.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes the folder, empty.
+    pub fn new(path: PathBuf) -> Result<Self, TaskError> {
+        std::fs::create_dir_all(&path).map_err(files("make", &path))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed is a leftover in a scratch folder, no more.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

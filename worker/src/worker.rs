@@ -1,0 +1,287 @@
+//! The loop: take tickets, claim, hand on, report.
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tidemill_dag::id::Ticket;
+use tidemill_store::{Claimed, Outcome, Report};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    attempt,
+    config::{Wiring, WorkerConfig},
+    error::chain,
+    leases::{Lease, Leases},
+    logs::LogWriter,
+    plans::Plans,
+    process::Starter,
+    python::Pool,
+    queue,
+};
+
+/// The first and the longest pause after the store or the transport failed.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// Why a worker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its folder cannot be used.
+    #[error("the worker cannot use its folder {path}")]
+    Folder {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The machine refuses a thread.
+    #[error("the worker cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// The HTTP client cannot be made.
+    #[error("the worker cannot make HTTP calls")]
+    Http(#[source] reqwest::Error),
+}
+
+/// One worker process' work.
+pub struct Worker {
+    site: Arc<Site>,
+}
+
+/// What all attempts of a worker share.
+pub(crate) struct Site {
+    pub config: WorkerConfig,
+    pub wiring: Wiring,
+    pub plans: Plans,
+    pub python: Pool,
+    pub starter: Starter,
+    pub http: reqwest::Client,
+    pub logs: LogWriter,
+    leases: Leases,
+    /// Cancelled when nothing new is to be begun.
+    stopping: CancellationToken,
+    /// Cancelled when what still runs is to be stopped and given back.
+    give_back: CancellationToken,
+}
+
+struct Job {
+    claimed: Claimed,
+    lease: Lease,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Worker {
+    /// Sets a worker up; nothing runs yet.
+    ///
+    /// # Errors
+    /// When the machine refuses what it needs.
+    pub fn new(config: WorkerConfig, wiring: Wiring) -> Result<Self, StartError> {
+        // Attempts must not depend on where the process stands.
+        let absolute = |path: &std::path::Path| {
+            std::path::absolute(path).map_err(|source| StartError::Folder { path: path.to_owned(), source })
+        };
+        let config = WorkerConfig {
+            data_dir: absolute(&config.data_dir)?,
+            project_dir: absolute(&config.project_dir)?,
+            slots: config.slots.max(1),
+            ..config
+        };
+        let scratch = config.data_dir.join("scratch");
+        std::fs::create_dir_all(&scratch).map_err(|source| StartError::Folder { path: scratch.clone(), source })?;
+        let starter = Starter::new().map_err(StartError::Thread)?;
+        let python = Pool::new(starter.clone(), config.python.clone(), scratch, config.slots);
+        let http = crate::kinds::http_client().map_err(StartError::Http)?;
+        let site = Site {
+            plans: Plans::new(&wiring.connections),
+            python,
+            starter,
+            http,
+            logs: LogWriter::new(Arc::clone(&wiring.clock)),
+            leases: Leases::default(),
+            stopping: CancellationToken::new(),
+            give_back: CancellationToken::new(),
+            config,
+            wiring,
+        };
+        Ok(Self { site: Arc::new(site) })
+    }
+
+    /// Works until `shutdown` is cancelled and everything running has ended or was given back.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let site = self.site;
+        let slots = Arc::new(Semaphore::new(site.config.slots));
+        let all_slots = u32::try_from(site.config.slots).unwrap_or(u32::MAX);
+        let (feed, jobs) = queue::channel();
+        let ended = CancellationToken::new();
+        let handler = {
+            let site = Arc::clone(&site);
+            move |job: Job| {
+                let site = Arc::clone(&site);
+                async move { serve(&site, job).await }
+            }
+        };
+        let queue = tokio::spawn(queue_run(site.config.id.to_string(), jobs, handler, ended.clone()));
+        let beat = {
+            let site = Arc::clone(&site);
+            tokio::spawn(async move {
+                site.leases.keep(&site.wiring.store, &site.config.id, site.config.lease).await;
+            })
+        };
+        let writer = {
+            let site = Arc::clone(&site);
+            tokio::spawn(async move { site.logs.run(&site.wiring.store).await })
+        };
+        take_until(&site, &feed, &slots, &shutdown).await;
+        drop(feed);
+        site.stopping.cancel();
+        // Every slot free again: nothing runs any more.
+        if tokio::time::timeout(site.config.drain, slots.acquire_many(all_slots)).await.is_err() {
+            tracing::info!("stopping what still runs and giving it back");
+            site.give_back.cancel();
+            let _ = tokio::time::timeout(site.config.lease, slots.acquire_many(all_slots)).await;
+        }
+        ended.cancel();
+        let _ = tokio::time::timeout(site.config.lease, queue).await;
+        site.logs.flush().await;
+        beat.abort();
+        writer.abort();
+        site.python.close();
+    }
+}
+
+/// Boxed, because the layers' types do not fit into a spawned block.
+fn queue_run<H, F>(
+    name: String,
+    jobs: tokio::sync::mpsc::UnboundedReceiver<Job>,
+    handler: H,
+    ended: CancellationToken,
+) -> futures::future::BoxFuture<'static, ()>
+where
+    H: Fn(Job) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    Box::pin(async move { queue::run(&name, jobs, handler, ended).await })
+}
+
+/// Takes tickets, as many as slots are free, and claims what stands behind them.
+async fn take_until(site: &Site, feed: &queue::Feed<Job>, slots: &Arc<Semaphore>, shutdown: &CancellationToken) {
+    let mut pause = PAUSE.0;
+    loop {
+        let free = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            free = free_slots(slots) => free,
+        };
+        let taken = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            taken = site.wiring.transport.take(&site.config.queues, free.len()) => taken,
+        };
+        match taken {
+            Ok(tickets) => {
+                pause = PAUSE.0;
+                claim(site, feed, free, &tickets).await;
+            }
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "no tickets can be taken, trying again");
+                drop(free);
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE.1);
+            }
+        }
+    }
+}
+
+/// Waits for one free slot and takes all there are.
+async fn free_slots(slots: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
+    let mut free = Vec::new();
+    if let Ok(first) = Arc::clone(slots).acquire_owned().await {
+        free.push(first);
+    }
+    while let Ok(next) = Arc::clone(slots).try_acquire_owned() {
+        free.push(next);
+    }
+    free
+}
+
+async fn claim(site: &Site, feed: &queue::Feed<Job>, mut free: Vec<OwnedSemaphorePermit>, tickets: &[Ticket]) {
+    let mut pause = PAUSE.0;
+    let deadline = Instant::now() + site.config.lease;
+    let (claimed, since) = loop {
+        let since = Instant::now();
+        match site.wiring.store.claim(tickets, &site.config.id, site.config.lease).await {
+            Ok(claimed) => break (claimed, since),
+            Err(error) if Instant::now() < deadline => {
+                tracing::warn!(error = %chain(&error), "tasks cannot be claimed, trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE.1);
+            }
+            // The sweep offers them again.
+            Err(_) => return,
+        }
+    };
+    for claimed in claimed {
+        let Some(slot) = free.pop() else {
+            tracing::error!(ticket = %claimed.ticket, "more tasks were claimed than tickets taken");
+            return;
+        };
+        let lease = site.leases.hold(claimed.ticket, since);
+        // A closed channel drops the job: its lease ends and the task is offered again.
+        let _ = feed.send(Job { claimed, lease, _slot: slot });
+    }
+}
+
+/// One slot's work: a task, and those that follow it in a strict chain.
+async fn serve(site: &Arc<Site>, job: Job) {
+    let Job { claimed, lease, _slot } = job;
+    let mut next = Some((claimed, lease));
+    while let Some((claimed, lease)) = next {
+        let ticket = claimed.ticket;
+        let outcome = tokio::select! {
+            biased;
+            () = lease.lost().cancelled() => None,
+            () = site.give_back.cancelled() => Some(Outcome::Cancelled),
+            outcome = attempt::run(site, claimed) => Some(outcome),
+        };
+        next = match outcome {
+            Some(outcome) => report(site, ticket, outcome, &lease).await,
+            None => None,
+        };
+    }
+}
+
+/// Tells the store until it has heard, or until the lease is lost.
+async fn report(site: &Site, ticket: Ticket, outcome: Outcome, lease: &Lease) -> Option<(Claimed, Lease)> {
+    let going_on = !site.stopping.is_cancelled() && !matches!(outcome, Outcome::Cancelled);
+    let mut pause = PAUSE.0;
+    loop {
+        let report = Report {
+            ticket,
+            owner: site.config.id.clone(),
+            outcome: outcome.clone(),
+            run_next: going_on.then_some(site.config.lease),
+        };
+        let since = Instant::now();
+        match site.wiring.store.complete(report).await {
+            Ok(verdict) => {
+                if !verdict.accepted {
+                    tracing::info!(%ticket, "the result came too late and does not count");
+                }
+                return verdict.next.map(|next| {
+                    let lease = site.leases.hold(next.ticket, since);
+                    (next, lease)
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%ticket, error = %chain(&error), "a result cannot be stored, trying again");
+                tokio::select! {
+                    () = lease.lost().cancelled() => return None,
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE.1),
+                }
+            }
+        }
+    }
+}
