@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit};
+use indexmap::IndexMap;
 
 use crate::ConnectorError;
 
@@ -98,6 +99,28 @@ fn map_text(entries: &Field) -> String {
         }
         other => format!("map<{}>", to_text(other)),
     }
+}
+
+/// Columns as words to a schema; every column may be empty.
+pub fn to_schema(columns: &IndexMap<String, String>) -> Result<SchemaRef, ConnectorError> {
+    let field = |(name, text): (&String, &String)| Ok(Field::new(name, from_text(text)?, true));
+    Ok(Arc::new(Schema::new(columns.iter().map(field).collect::<Result<Vec<_>, ConnectorError>>()?)))
+}
+
+/// A schema as words.
+pub fn to_columns(schema: &Schema) -> IndexMap<String, String> {
+    schema.fields().iter().map(|field| (field.name().clone(), to_text(field.data_type()))).collect()
+}
+
+/// The type that stands for all those that share its word: no views, no dictionaries, small offsets.
+pub fn canonical(data_type: &DataType) -> DataType {
+    from_text(&to_text(data_type)).unwrap_or_else(|_| data_type.clone())
+}
+
+/// The schema with [`canonical`] types; every column may be empty.
+pub fn canonical_schema(schema: &Schema) -> SchemaRef {
+    let field = |field: &FieldRef| Field::new(field.name(), canonical(field.data_type()), true);
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
 }
 
 /// Reads a type word. Also takes the names other systems use: `text`, `string`, `int`, `bigint`, `double`, `bool`.

@@ -45,8 +45,7 @@ impl TableInfo {
     ///
     /// Written into `tables.<name>.columns`, this makes inferred types explicit.
     pub fn columns(&self) -> IndexMap<String, String> {
-        let text = |field: &arrow::datatypes::FieldRef| (field.name().clone(), column_type::to_text(field.data_type()));
-        self.schema.fields().iter().map(text).collect()
+        column_type::to_columns(&self.schema)
     }
 }
 

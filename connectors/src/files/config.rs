@@ -1,9 +1,12 @@
 //! What can be set for a file connection and for one of its tables.
 
+use encoding_rs::Encoding;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tidemill_dag::time::Span;
+
+use super::csv::Dialect;
 
 /// Settings of a `files` connection. Every setting of a table may also stand here; it then holds for all tables
 /// that do not say otherwise.
@@ -62,6 +65,70 @@ pub struct TableConfig {
     pub encoding: Option<String>,
     /// All columns with their types, in the order of the file. Without it, types are concluded from all values.
     pub columns: Option<IndexMap<String, String>>,
+}
+
+impl TableConfig {
+    /// These settings, and where they say nothing, those of `defaults`.
+    #[must_use]
+    pub fn or(&self, defaults: &Self) -> Self {
+        let (own, other) = (self.clone(), defaults.clone());
+        Self {
+            path: own.path.or(other.path),
+            format: own.format.or(other.format),
+            compression: own.compression.or(other.compression),
+            delimiter: own.delimiter.or(other.delimiter),
+            header: own.header.or(other.header),
+            quote: own.quote.or(other.quote),
+            null_values: own.null_values.or(other.null_values),
+            encoding: own.encoding.or(other.encoding),
+            columns: own.columns.or(other.columns),
+        }
+    }
+
+    /// How text files are to be read; the error says which setting cannot be used.
+    pub fn text_options(&self, tabs: bool) -> Result<TextOptions, String> {
+        let single = |what: &str, mark: char| {
+            let usable = mark.is_ascii() && !matches!(mark, '\n' | '\r');
+            if usable { Ok(mark as u8) } else { Err(format!("`{what}` must be one ASCII character, not `{mark}`")) }
+        };
+        let delimiter = single("delimiter", self.delimiter.unwrap_or(if tabs { '\t' } else { ',' }))?;
+        let quote = match self.quote.as_deref().unwrap_or("\"").chars().collect::<Vec<_>>().as_slice() {
+            [] => None,
+            [mark] => Some(single("quote", *mark)?),
+            _ => return Err("`quote` must be one character, or empty for none".into()),
+        };
+        if quote == Some(delimiter) {
+            return Err("`quote` and `delimiter` are the same".into());
+        }
+        let encoding = match self.encoding.as_deref() {
+            None => None,
+            Some(label) => {
+                let found = Encoding::for_label(label.as_bytes());
+                Some(found.ok_or_else(|| format!("`encoding: {label}` is not known; names are as in `windows-1252`"))?)
+            }
+        };
+        let nulls = self.null_values.clone().unwrap_or_default().into_iter().filter(|text| !text.is_empty()).collect();
+        let encoding = encoding.filter(|encoding| *encoding != encoding_rs::UTF_8);
+        Ok(TextOptions { dialect: Dialect { delimiter, quote, nulls }, header: self.header.unwrap_or(true), encoding })
+    }
+}
+
+/// How a table's text files are to be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextOptions {
+    /// Delimiter, quotes, nulls.
+    pub dialect: Dialect,
+    /// Whether the first row names the columns.
+    pub header: bool,
+    /// The declared encoding; UTF-8 if unset.
+    pub encoding: Option<&'static Encoding>,
+}
+
+impl Default for TextOptions {
+    /// What loads write.
+    fn default() -> Self {
+        Self { dialect: Dialect { delimiter: b',', quote: Some(b'"'), nulls: Vec::new() }, header: true, encoding: None }
+    }
 }
 
 /// File formats.

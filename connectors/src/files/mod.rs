@@ -1,10 +1,32 @@
 //! Files in a folder or behind http(s): CSV, JSON lines, Parquet.
+//!
+//! `config` is what can be set; `client` fulfils the contract; `find`, `fetch`, `input`, `learn`, `parquet`,
+//! `write` and `publish` do the I/O for it; `value`, `cells`, `csv`, `json`, `infer`, `adapt`, `prune`, `render`
+//! and `manifest` are pure.
 
+mod adapt;
+mod cells;
 mod client;
 mod config;
+mod csv;
+mod fault;
+mod find;
+mod infer;
+mod input;
+mod json;
+mod learn;
+mod manifest;
+mod parquet;
+mod prune;
+mod read;
+mod text;
+mod value;
 
 pub use client::Files;
-pub use config::{FilesConfig, Format, TableConfig};
+pub use config::{Compression, FilesConfig, Format, TableConfig, Transfer};
 
 /// The word after `kind:`.
 pub const KIND: &str = "files";
+
+#[cfg(test)]
+mod tests;
