@@ -1,9 +1,20 @@
-//! Data checks.
+//! Data checks: what must hold of a relation's rows, tested by streaming queries, and the rows that offend.
+//!
+//! What NULL means: `not_null` counts it; every other expectation lets it pass, and rows with NULL in one of the
+//! columns are not compared by `unique`. NaN lies in no range. `freshness` needs at least one value; a date counts
+//! from the end of its day.
+
+mod condition;
+mod run;
+mod sample;
+mod split;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tidemill_dag::{spec::Check, time::Timestamp};
 
-use crate::{EngineError, Rows, Session};
+use crate::Rows;
+
+pub(crate) use condition::{Tested, find_column, tested};
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +25,13 @@ pub struct CheckReport {
     pub passed: bool,
     /// One entry per expectation, in the order of the definition.
     pub results: Vec<ExpectationResult>,
+}
+
+impl CheckReport {
+    /// Whether setting the offending rows aside repairs all that does not hold.
+    pub fn can_set_aside(&self) -> bool {
+        self.results.iter().all(|result| result.passed || result.scope == Scope::Rows)
+    }
 }
 
 /// What one expectation found.
@@ -31,9 +49,9 @@ pub struct ExpectationResult {
     pub found: String,
     /// Whether it holds.
     pub passed: bool,
-    /// How many rows offend; 0 or 1 for those about the whole.
+    /// How many rows offend; 0 or 1 for those about the whole, except `sql`, which counts its rows.
     pub violations: u64,
-    /// Some of the offending rows, at most ten, long values cut.
+    /// Some of the offending rows, at most ten, long values cut. For `unique` the values that repeat, and how often.
     pub sample: Vec<Map<String, Value>>,
 }
 
@@ -47,31 +65,15 @@ pub enum Scope {
     Whole,
 }
 
-/// A relation in two parts.
+/// A relation in two parts. Each part reads the relation anew when it is taken.
 #[derive(Debug)]
 pub struct Split {
-    /// The rows that pass.
+    /// The rows that pass every expectation about single rows, with the relation's own columns.
     pub surviving: Rows,
-    /// The rows that do not, with a column `_reason` that says why.
+    /// The others, and one more column, `_reason`, that names what they offend against. Of rows that repeat, none
+    /// survives, because nothing says which is right.
     pub quarantined: Rows,
 }
 
-impl Session {
-    /// Tests a relation.
-    ///
-    /// # Errors
-    /// A column is not there, or the relation cannot be read.
-    pub async fn check(&self, check: &Check, moment: Timestamp) -> Result<CheckReport, EngineError> {
-        let _ = (check, moment);
-        Err(EngineError::Stopped { problem: String::new() })
-    }
-
-    /// Splits a relation into rows that pass and rows that do not.
-    ///
-    /// # Errors
-    /// As [`Session::check`].
-    pub async fn split(&self, check: &Check) -> Result<Split, EngineError> {
-        let _ = check;
-        Err(EngineError::Stopped { problem: String::new() })
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,8 @@ mod relation;
 mod rows;
 mod rules;
 mod session;
+#[cfg(test)]
+mod testing;
 
 pub use analysis::{Analysis, ColumnLineage, Direct, Indirect, Influence, Local, ScanFacts, Source, Use};
 pub use check::{CheckReport, ExpectationResult, Scope, Split};

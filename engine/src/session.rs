@@ -136,8 +136,8 @@ impl Session {
         let optimised = self.state.optimizer().optimize(analysed.clone(), &self.state, |_, _| {})?;
         Ok(Analysis {
             schema: unique_columns(analysed.schema().inner())?,
-            lineage: analysis::lineage(&analysed)?,
-            pushdown: analysis::pushdown(&optimised)?,
+            lineage: analysis::lineage(&analysed, &|found| self.written(found))?,
+            pushdown: analysis::pushdown(&optimised, &|found| self.written(found))?,
         })
     }
 
@@ -221,6 +221,12 @@ impl Session {
             return Ok(());
         }
         Err(self.unknown_relation(&reference.to_string(), find_word(sql, reference.table())))
+    }
+
+    /// A relation's name as it was added.
+    fn written(&self, found: &TableReference) -> String {
+        let same = |name: &&String| name::table_reference(name).is_ok_and(|it| it == *found);
+        self.relations.keys().find(same).cloned().unwrap_or_else(|| found.to_string())
     }
 
     fn unknown_relation(&self, name: &str, place: Option<SqlPlace>) -> EngineError {
@@ -330,3 +336,6 @@ fn unique_columns(schema: &SchemaRef) -> Result<SchemaRef, EngineError> {
     // Metadata of single sources means nothing for the whole.
     Ok(Arc::new(Schema::new(schema.fields().clone())))
 }
+
+#[cfg(test)]
+mod tests;

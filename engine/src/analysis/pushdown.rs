@@ -9,14 +9,14 @@ use datafusion::{
 };
 use tidemill_connectors::Pushdown;
 
-use super::{Local, ScanFacts};
+use super::{Local, ScanFacts, lineage::Naming};
 use crate::{
     EngineError,
     relation::{ConnectionTable, DatasetTable, of_source},
 };
 
 /// One entry per scan, in the order of the plan.
-pub(crate) fn pushdown(plan: &LogicalPlan) -> Result<Vec<ScanFacts>, EngineError> {
+pub(crate) fn pushdown(plan: &LogicalPlan, naming: Naming<'_>) -> Result<Vec<ScanFacts>, EngineError> {
     let mut facts = Vec::new();
     // Conditions right above a scan belong to it; they are remembered until the scan itself is met.
     let mut above: Vec<Expr> = Vec::new();
@@ -31,7 +31,8 @@ pub(crate) fn pushdown(plan: &LogicalPlan) -> Result<Vec<ScanFacts>, EngineError
                 limit = Some(found_limit(found));
             }
             LogicalPlan::TableScan(scan) => {
-                facts.push(describe(scan, &std::mem::take(&mut above), limit.take())?);
+                let facts_here = describe(scan, &std::mem::take(&mut above), limit.take())?;
+                facts.push(ScanFacts { relation: naming(&scan.table_name), ..facts_here });
             }
             LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) => {}
             _ => {
@@ -77,7 +78,7 @@ fn describe(scan: &TableScan, above: &[Expr], limit: Option<String>) -> datafusi
         local.push(Local { what, why });
     }
     Ok(ScanFacts {
-        relation: relation_name(scan),
+        relation: String::new(),
         kind,
         columns,
         of_columns: schema.fields().len(),
@@ -113,9 +114,4 @@ fn text(expr: &Expr) -> String {
     });
     let bare = bare.map_or_else(|_| expr.clone(), |found| found.data);
     bare.human_display().to_string()
-}
-
-/// The relation's name as the session knows it.
-pub(super) fn relation_name(scan: &TableScan) -> String {
-    scan.table_name.to_string()
 }
