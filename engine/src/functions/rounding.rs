@@ -114,6 +114,11 @@ impl ScalarUDFImpl for Rounding {
 
 impl Way {
     fn float(self, x: f64, digits: i64) -> f64 {
+        /// From here on every floating-point number is whole.
+        const WHOLE: f64 = 4_503_599_627_370_496.0;
+        if digits >= 0 && x.abs() >= WHOLE {
+            return x;
+        }
         let whole = |x: f64| match self {
             Self::Nearest => x.round(),
             Self::Zero => x.trunc(),

@@ -109,6 +109,10 @@ impl ScalarUDFImpl for ToTimestamp {
             let scaled = seconds_to_micros(&first.to_array(args.number_rows)?)?;
             args.args[0] = ColumnarValue::Array(scaled);
             args.arg_fields[0] = Arc::new(Field::new("seconds", DataType::Int64, true));
+        } else if args.args.len() == 1 {
+            // The built-in function reads text by way of nanoseconds; the cast does not.
+            let array = first.to_array(args.number_rows)?;
+            return Ok(ColumnarValue::Array(cast(&array, args.return_field.data_type())?));
         }
         self.micros.invoke_with_args(args)
     }

