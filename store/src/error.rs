@@ -1,11 +1,13 @@
 //! What can go wrong between the program and its own state.
 
+use std::sync::Arc;
+
 use tidemill_dag::id::{RunId, VersionId};
 
 use crate::transport::TransportError;
 
 /// One cause each. No text here ever holds a password: places are redacted before they get in.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The address of the database cannot be read.
     #[error("`{url}` is not the address of a state database: {problem}")]
@@ -22,7 +24,7 @@ pub enum StoreError {
         url: String,
         /// What happened.
         #[source]
-        source: sqlx::Error,
+        source: Arc<sqlx::Error>,
     },
     /// The schema could not be brought up to date.
     #[error("could not bring the schema of {url} up to date")]
@@ -31,7 +33,7 @@ pub enum StoreError {
         url: String,
         /// What happened.
         #[source]
-        source: sqlx::migrate::MigrateError,
+        source: Arc<sqlx::migrate::MigrateError>,
     },
     /// The database refused or failed in the middle of an operation.
     #[error("the state database failed while it tried to {action}")]
@@ -40,7 +42,7 @@ pub enum StoreError {
         action: &'static str,
         /// What happened.
         #[source]
-        source: sqlx::Error,
+        source: Arc<sqlx::Error>,
     },
     /// A row holds something that this program does not understand.
     #[error("column {column} of table {table} holds something unexpected: {problem}")]

@@ -9,11 +9,17 @@
 //! and a case in the suite that runs on both.
 
 pub mod blobs;
+mod control;
+mod db;
+mod desk;
+mod door;
 mod error;
 mod log;
-mod planned;
+mod read;
 mod run;
+mod snapshot;
 mod store;
+mod sweep;
 pub mod transport;
 mod version;
 mod work;
@@ -27,3 +33,6 @@ pub use store::Store;
 pub use transport::{DEFAULT_QUEUE, InProcess, Transport, TransportError};
 pub use version::{NewVersion, PipelineRecord, ScheduleState, VersionRecord};
 pub use work::{Claimed, ClaimedRun, Outcome, Report, Swept, Upstream, Verdict};
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,11 @@ use tidemill_dag::{
     time::Timestamp,
 };
 
+use crate::{
+    Store, StoreError,
+    db::{Batch, Columns, Row, Sql, batch, tried},
+};
+
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,4 +61,86 @@ pub struct StoredLine {
     /// The line.
     #[serde(flatten)]
     pub line: LogLine,
+}
+
+impl LogStream {
+    /// The word that databases store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::System => "system",
+        }
+    }
+}
+
+const APPEND: Sql = batch!(
+    [run_id run, ordinal int, attempt int, seq int, at int, stream text, line text]
+    "INSERT INTO logs (run_id, ordinal, attempt, seq, at, stream, text)",
+    "SELECT run_id, ordinal, attempt, seq, at, stream, line FROM input WHERE TRUE ORDER BY n",
+    "ON CONFLICT (run_id, ordinal, attempt, seq) DO NOTHING"
+);
+
+/// Ids are given out before commits, so two writers at once could show a reader the later line first and it would
+/// never see the earlier one. Writers of lines take turns; the lines need not be on the disk before the next turn.
+const TAKE_TURN: &str = "SELECT pg_advisory_xact_lock(7234617), set_config('synchronous_commit', 'off', true)";
+
+const LINES: &str = "SELECT id, run_id, ordinal, attempt, seq, at, stream, text FROM logs \
+                     WHERE run_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+
+const LINES_OF_TASK: &str = "SELECT id, run_id, ordinal, attempt, seq, at, stream, text FROM logs \
+                             WHERE run_id = $1 AND id > $2 AND ordinal = $4 ORDER BY id LIMIT $3";
+
+impl Store {
+    /// Stores lines; those that are there already are left as they are.
+    pub async fn append_logs(&self, lines: &[LogLine]) -> Result<(), StoreError> {
+        let mut input = Batch::default();
+        for line in lines {
+            input
+                .row()
+                .set("run_id", line.task.run)
+                .set("ordinal", line.task.ordinal)
+                .set("attempt", line.attempt)
+                .set("seq", line.seq)
+                .set("at", line.at)
+                .set("stream", line.stream.name())
+                .set("line", line.text.as_str());
+        }
+        if input.is_empty() { Ok(()) } else { tried!(self.append_once(&input).await) }
+    }
+
+    async fn append_once(&self, input: &Batch) -> Result<(), StoreError> {
+        let mut tx = self.desk.db.begin().await?;
+        tx.run_on_postgres("take turns in writing lines", TAKE_TURN).await?;
+        tx.run("write lines", APPEND, &[input.arg()]).await?;
+        tx.commit().await
+    }
+
+    /// Lines in the order in which they were stored.
+    pub async fn logs(&self, query: LogQuery) -> Result<Vec<StoredLine>, StoreError> {
+        let mut args = vec![query.run.into(), query.after.into(), query.limit.into()];
+        let sql = match query.ordinal {
+            Some(ordinal) => {
+                args.push(ordinal.into());
+                LINES_OF_TASK
+            }
+            None => LINES,
+        };
+        self.desk.db.read("read lines", sql, &args).await?.iter().map(stored_line).collect()
+    }
+}
+
+fn stored_line(row: &Row) -> Result<StoredLine, StoreError> {
+    let mut columns = Columns::of(row, "logs");
+    let cursor = columns.next("id")?;
+    let task = TaskKey { run: columns.next("run_id")?, ordinal: columns.next("ordinal")? };
+    let line = LogLine {
+        task,
+        attempt: columns.next("attempt")?,
+        seq: columns.next("seq")?,
+        at: columns.next("at")?,
+        stream: columns.named("stream")?,
+        text: columns.next("text")?,
+    };
+    Ok(StoredLine { cursor, line })
 }

@@ -238,3 +238,15 @@ pub struct EventRecord {
     /// What else is worth knowing: an error, a reason, a wake-up time.
     pub detail: Option<Value>,
 }
+
+impl TriggerKind {
+    /// The word that databases store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Cron => "cron",
+            Self::Api => "api",
+            Self::Ask => "ask",
+        }
+    }
+}

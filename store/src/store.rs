@@ -1,119 +1,108 @@
-//! The store itself.
+//! The store itself: opening it, and the operations that share transactions.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tidemill_dag::{
-    id::{RunId, Ticket, VersionId, WorkerId},
+    id::{Ticket, WorkerId},
     time::{Chance, Clock, Timestamp},
 };
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Claimed, Created, EventRecord, LogLine, LogQuery, NewRun, NewVersion, Page, PipelineRecord, Report, RunFilter,
-    RunRecord, ScheduleState, StoreError, StoredLine, Swept, TaskRecord, Transport, Verdict, VersionRecord,
+    Claimed, Created, NewRun, Report, StoreError, Transport, Verdict,
+    db::Db,
+    desk::{Answer, Desk, Moment, Pending, Request},
+    sweep::SweepMemory,
 };
 
-/// A handle to the state. Cheap to clone.
+/// A handle to the state. Cheap to clone; the last one dropped ends its background task.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) sweeps: Arc<SweepMemory>,
+    requests: mpsc::Sender<Pending>,
+}
 
-#[expect(clippy::todo, unused_variables, missing_docs, reason = "the signatures come first")]
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+/// Requests that wait for the transaction under way; more than that wait in their callers.
+const WAITING: usize = 1_024;
+
 impl Store {
     /// Opens `sqlite:PATH`, `sqlite::memory:` or `postgres://…` and brings its schema up to date.
+    ///
+    /// Several processes may open one database. In SQLite every answered step is flushed to the disk.
     pub async fn open(
         url: &str,
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
         transport: Arc<dyn Transport>,
     ) -> Result<Self, StoreError> {
-        todo!()
+        let db = Db::open(url).await?;
+        let desk = Arc::new(Desk { db, clock, chance, transport });
+        let (requests, waiting) = mpsc::channel(WAITING);
+        tokio::spawn(Arc::clone(&desk).serve(waiting));
+        Ok(Self { desk, sweeps: Arc::default(), requests })
     }
 
-    // Definitions.
-    pub async fn save_version(&self, new: NewVersion) -> Result<VersionRecord, StoreError> {
-        todo!()
-    }
-    pub async fn activate(&self, pipeline: &str, version: &VersionId) -> Result<(), StoreError> {
-        todo!()
-    }
-    pub async fn active(&self, pipeline: &str) -> Result<Option<VersionRecord>, StoreError> {
-        todo!()
-    }
-    pub async fn version(&self, id: &VersionId) -> Result<VersionRecord, StoreError> {
-        todo!()
-    }
-    pub async fn pipelines(&self) -> Result<Vec<PipelineRecord>, StoreError> {
-        todo!()
-    }
-    pub async fn versions(&self, pipeline: &str) -> Result<Vec<VersionRecord>, StoreError> {
-        todo!()
+    /// Closes the database once what is under way is done; later calls fail.
+    pub async fn close(&self) {
+        self.desk.db.close().await;
     }
 
-    // The one door.
+    /// Creates a run, or finds the one that the same trigger key or id made before. It starts, waits or is
+    /// skipped as its pipeline's `concurrency` says.
     pub async fn create_run(&self, new: NewRun) -> Result<Created, StoreError> {
-        todo!()
+        self.create(new, None).await
     }
+
+    /// Creates the run of one moment of a schedule and notes the moment, in one transaction. The moment becomes the
+    /// run's trigger key, so it makes one run however often it is fired.
+    pub async fn fire_schedule(&self, trigger: u32, moment: Timestamp, run: NewRun) -> Result<Created, StoreError> {
+        let key = format!("cron/{trigger}/{}", moment.0);
+        self.create(NewRun { trigger_key: Some(key), ..run }, Some(Moment { trigger, at: moment })).await
+    }
+
+    async fn create(&self, new: NewRun, moment: Option<Moment>) -> Result<Created, StoreError> {
+        match self.ask(Request::Create(Box::new(new), moment)).await? {
+            Answer::Created(created) => Ok(created),
+            Answer::Claimed(_) | Answer::Completed(_) => Err(StoreError::Closed),
+        }
+    }
+
+    /// Takes the tasks behind these tickets for a worker, if they are still to be had. What is stale,
+    /// repeated or cancelled is left out silently.
     pub async fn claim(
         &self,
         tickets: &[Ticket],
         worker: &WorkerId,
         lease: Duration,
     ) -> Result<Vec<Claimed>, StoreError> {
-        todo!()
+        if tickets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = Request::Claim { tickets: tickets.to_vec(), worker: worker.clone(), lease };
+        match self.ask(request).await? {
+            Answer::Claimed(claimed) => Ok(claimed),
+            Answer::Completed(_) | Answer::Created(_) => Err(StoreError::Closed),
+        }
     }
-    pub async fn heartbeat(&self, worker: &WorkerId, lease: Duration) -> Result<Vec<Ticket>, StoreError> {
-        todo!()
-    }
+
+    /// Takes a worker's report. If the answer gets lost, tell it again: it counts once.
     pub async fn complete(&self, report: Report) -> Result<Verdict, StoreError> {
-        todo!()
-    }
-    pub async fn cancel_run(&self, run: RunId, reason: &str) -> Result<RunRecord, StoreError> {
-        todo!()
-    }
-    pub async fn resume_run(&self, run: RunId) -> Result<RunRecord, StoreError> {
-        todo!()
-    }
-    pub async fn sweep(&self) -> Result<Swept, StoreError> {
-        todo!()
-    }
-    /// Its process is known to be dead: its leases are over now. Returns how many.
-    pub async fn expire_owner(&self, worker: &WorkerId) -> Result<usize, StoreError> {
-        todo!()
-    }
-    /// Whether the attempt still holds its lease; asked right before a sink commits.
-    pub async fn still_current(&self, ticket: Ticket, worker: &WorkerId) -> Result<bool, StoreError> {
-        todo!()
+        match self.ask(Request::Complete(Box::new(report))).await? {
+            Answer::Completed(verdict) => Ok(*verdict),
+            Answer::Claimed(_) | Answer::Created(_) => Err(StoreError::Closed),
+        }
     }
 
-    // Schedules. The trigger key of the run is the moment, so one moment makes one run.
-    pub async fn schedule_state(&self, pipeline: &str, trigger: u32) -> Result<Option<ScheduleState>, StoreError> {
-        todo!()
-    }
-    /// Notes that moments up to this one are dealt with, without a run.
-    pub async fn pass_schedule(&self, pipeline: &str, trigger: u32, through: Timestamp) -> Result<(), StoreError> {
-        todo!()
-    }
-    /// Creates the run of one moment and notes the moment, in one transaction.
-    pub async fn fire_schedule(&self, trigger: u32, moment: Timestamp, run: NewRun) -> Result<Created, StoreError> {
-        todo!()
-    }
-
-    // Reads.
-    pub async fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<RunRecord>, StoreError> {
-        todo!()
-    }
-    pub async fn run(&self, id: RunId) -> Result<RunRecord, StoreError> {
-        todo!()
-    }
-    pub async fn tasks(&self, run: RunId) -> Result<Vec<TaskRecord>, StoreError> {
-        todo!()
-    }
-    pub async fn events(&self, run: RunId, after: i64, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
-        todo!()
-    }
-    pub async fn append_logs(&self, lines: &[LogLine]) -> Result<(), StoreError> {
-        todo!()
-    }
-    pub async fn logs(&self, query: LogQuery) -> Result<Vec<StoredLine>, StoreError> {
-        todo!()
+    async fn ask(&self, request: Request) -> Result<Answer, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Pending { request, reply }).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
     }
 }

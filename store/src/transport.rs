@@ -6,7 +6,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 pub const DEFAULT_QUEUE: &str = "default";
 
 /// A transport that could not be reached or answered nonsense.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("the ticket transport {transport} failed while it tried to {action}")]
 pub struct TransportError {
     /// Which transport.
@@ -26,7 +26,7 @@ pub struct TransportError {
     pub action: &'static str,
     /// What happened.
     #[source]
-    pub source: Box<dyn std::error::Error + Send + Sync>,
+    pub source: Arc<dyn std::error::Error + Send + Sync>,
 }
 
 /// Carries tickets; never decides anything.

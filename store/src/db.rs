@@ -1,0 +1,287 @@
+//! The two databases behind one face: connections, transactions, values in and rows out.
+
+mod batch;
+mod row;
+mod schema;
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use sqlx::{
+    Executor, Postgres, Sqlite, Transaction,
+    pool::PoolOptions,
+    postgres::{PgConnectOptions, PgPool},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous},
+};
+
+use crate::StoreError;
+
+pub(crate) use batch::{Batch, batch, cell};
+pub(crate) use row::{Arg, Columns, Row, json};
+
+/// A statement: one text where both databases understand it, two where not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sql {
+    pub sqlite: &'static str,
+    pub postgres: &'static str,
+}
+
+impl From<&'static str> for Sql {
+    fn from(both: &'static str) -> Self {
+        Self { sqlite: both, postgres: both }
+    }
+}
+
+/// An open database.
+#[derive(Debug, Clone)]
+pub(crate) enum Db {
+    /// One writer, because SQLite has one; readers see the last commit and never wait for it.
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres(PgPool),
+}
+
+/// A transaction. Dropped without [`Tx::commit`] it leaves nothing.
+pub(crate) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// How long a process waits for another one that writes to the same SQLite file.
+const BUSY: Duration = Duration::from_secs(10);
+const READERS: u32 = 4;
+const CONNECTIONS: u32 = 10;
+
+impl Db {
+    /// Opens the database behind an address and brings its schema up to date.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let shown = redact(url);
+        let open = |source| StoreError::Open { url: shown.clone(), source: Arc::new(source) };
+        let db = if let Some(path) = url.strip_prefix("sqlite:") {
+            Self::sqlite(path).await.map_err(open)?
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            // The parser's own message may repeat part of what it was given, so it is not passed on.
+            let options = PgConnectOptions::from_str(url).map_err(|_| StoreError::Address {
+                url: shown.clone(),
+                problem: "it does not read as postgres://USER:PASSWORD@HOST:PORT/DATABASE".into(),
+            })?;
+            Self::postgres(options).await.map_err(open)?
+        } else {
+            let problem = "it must start with `sqlite:` or `postgres:`".into();
+            return Err(StoreError::Address { url: shown, problem });
+        };
+        schema::migrate(&db).await.map_err(|source| StoreError::Migrate { url: shown, source: Arc::new(source) })?;
+        Ok(db)
+    }
+
+    /// A promise of ours is that a step that was answered is on the disk, so every commit is flushed
+    /// (`synchronous = FULL`; `NORMAL` in WAL mode would keep the file whole but may lose the last commits
+    /// with the power). Group commit pays for it.
+    async fn sqlite(path: &str) -> Result<Self, sqlx::Error> {
+        let memory = path == ":memory:";
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let options = if memory {
+            SqliteConnectOptions::new().in_memory(true)
+        } else {
+            SqliteConnectOptions::new().filename(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal)
+        };
+        let options = options
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY)
+            .pragma("temp_store", "memory")
+            .statement_cache_capacity(256);
+        // A connection that may go away would take a database in memory with it.
+        let pool = |size| PoolOptions::new().max_connections(size).idle_timeout(None).max_lifetime(None).test_before_acquire(false);
+        let writer: SqlitePool = pool(1).connect_with(options.clone()).await?;
+        let readers = if memory { writer.clone() } else { pool(READERS).connect_lazy_with(options.read_only(true)) };
+        Ok(Self::Sqlite { writer, readers })
+    }
+
+    /// Every statement of ours goes by key over a handful of rows. Plans made once, when the tables
+    /// were empty, would scan them for ever; so the planner is told to walk the indexes.
+    async fn postgres(options: PgConnectOptions) -> Result<Self, sqlx::Error> {
+        let options = options
+            .application_name("tidemill")
+            .options([
+                ("plan_cache_mode", "force_generic_plan"),
+                ("enable_seqscan", "off"),
+                ("enable_hashjoin", "off"),
+                ("enable_mergejoin", "off"),
+                ("jit", "off"),
+            ])
+            .statement_cache_capacity(256);
+        PoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false).connect_with(options).await.map(Self::Postgres)
+    }
+
+    /// Begins a transaction that may write. SQLite takes its write lock at once: a read that turns into
+    /// a write later could not wait for another writer.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        match self {
+            Self::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+            Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
+        }
+        .map_err(failed("begin a transaction"))
+    }
+
+    /// Begins a transaction that sees one moment and writes nothing.
+    pub async fn begin_reading(&self) -> Result<Tx, StoreError> {
+        match self {
+            Self::Sqlite { readers, .. } => readers.begin().await.map(Tx::Sqlite),
+            Self::Postgres(pool) => {
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map(Tx::Postgres)
+            }
+        }
+        .map_err(failed("begin to read"))
+    }
+
+    /// Reads with one statement.
+    pub async fn read(&self, action: &'static str, sql: impl Into<Sql>, args: &[Arg<'_>]) -> Result<Vec<Row>, StoreError> {
+        let sql = sql.into();
+        match self {
+            Self::Sqlite { readers, .. } => sqlite_rows(readers, sql, args).await,
+            Self::Postgres(pool) => postgres_rows(pool, sql, args).await,
+        }
+        .map_err(failed(action))
+    }
+
+    /// Changes rows with one statement, in a transaction of its own.
+    pub async fn change(&self, action: &'static str, sql: impl Into<Sql>, args: &[Arg<'_>]) -> Result<Vec<Row>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx.rows(action, sql, args).await?;
+        tx.commit().await?;
+        Ok(rows)
+    }
+
+    /// Waits until every connection is closed.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// Runs a statement and returns its rows.
+    pub async fn rows(&mut self, action: &'static str, sql: impl Into<Sql>, args: &[Arg<'_>]) -> Result<Vec<Row>, StoreError> {
+        let sql = sql.into();
+        match self {
+            Self::Sqlite(tx) => sqlite_rows(&mut **tx, sql, args).await,
+            Self::Postgres(tx) => postgres_rows(&mut **tx, sql, args).await,
+        }
+        .map_err(failed(action))
+    }
+
+    /// Runs a statement and returns how many rows it touched.
+    pub async fn run(&mut self, action: &'static str, sql: impl Into<Sql>, args: &[Arg<'_>]) -> Result<u64, StoreError> {
+        let sql = sql.into();
+        match self {
+            Self::Sqlite(tx) => {
+                let query = args.iter().fold(sqlx::query(sql.sqlite), Arg::bind_sqlite);
+                query.execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+            Self::Postgres(tx) => {
+                let query = args.iter().fold(sqlx::query(sql.postgres), Arg::bind_postgres);
+                query.execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+        }
+        .map_err(failed(action))
+    }
+
+    /// Runs a statement that SQLite, with its one writer, has no need of.
+    pub async fn run_on_postgres(&mut self, action: &'static str, sql: &'static str) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_) => self.run(action, sql, &[]).await.map(drop),
+        }
+    }
+
+    /// Makes it last.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+        .map_err(failed("commit"))
+    }
+}
+
+async fn sqlite_rows<'c>(on: impl Executor<'c, Database = Sqlite>, sql: Sql, args: &[Arg<'_>]) -> Result<Vec<Row>, sqlx::Error> {
+    let query = args.iter().fold(sqlx::query(sql.sqlite), Arg::bind_sqlite);
+    Ok(query.fetch_all(on).await?.into_iter().map(Row::Sqlite).collect())
+}
+
+async fn postgres_rows<'c>(on: impl Executor<'c, Database = Postgres>, sql: Sql, args: &[Arg<'_>]) -> Result<Vec<Row>, sqlx::Error> {
+    let query = args.iter().fold(sqlx::query(sql.postgres), Arg::bind_postgres);
+    Ok(query.fetch_all(on).await?.into_iter().map(Row::Postgres).collect())
+}
+
+fn failed(action: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |source| StoreError::Database { action, source: Arc::new(source) }
+}
+
+/// An address for people: what stands between the user's name and the host, and every option, stays out.
+pub(crate) fn redact(url: &str) -> String {
+    let (url, options) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?…"));
+    let hidden = url.split_once("://").and_then(|(scheme, rest)| {
+        let (login, place) = rest.rsplit_once('@')?;
+        let user = login.split_once(':').map_or(login.to_owned(), |(user, _)| format!("{user}:…"));
+        Some(format!("{scheme}://{user}@{place}"))
+    });
+    format!("{}{options}", hidden.as_deref().unwrap_or(url))
+}
+
+/// Whether the same transaction may succeed when it is tried again at once.
+pub(crate) fn passes(error: &StoreError) -> bool {
+    if let StoreError::Database { source, .. } = error
+        && let sqlx::Error::Database(database) = &**source
+    {
+        // PostgreSQL: serialization failure, deadlock. SQLite: busy, locked and their extended forms.
+        const PASSING: [&str; 8] = ["40001", "40P01", "5", "6", "261", "262", "517", "773"];
+        return database.code().is_some_and(|code| PASSING.contains(&code.as_ref()));
+    }
+    matches!(error, StoreError::Contended { .. })
+}
+
+/// Whether the database itself is out of reach, so that no other statement would fare better.
+pub(crate) fn is_away(error: &StoreError) -> bool {
+    match error {
+        StoreError::Database { source, .. } => !matches!(**source, sqlx::Error::Database(_)),
+        _ => false,
+    }
+}
+
+/// Tries a transaction again while it only loses against others.
+macro_rules! tried {
+    ($once:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $once {
+                Err(error) if tries < 8 && crate::db::passes(&error) => tries += 1,
+                done => break done,
+            }
+        }
+    }};
+}
+pub(crate) use tried;
+
+#[cfg(test)]
+mod tests {
+    use super::redact;
+
+    #[test]
+    fn addresses_lose_their_passwords() {
+        for (url, shown) in [
+            ("postgres://bob:s3cret@db:5432/tm", "postgres://bob:…@db:5432/tm"),
+            ("postgres://bob:p@ss:w@db/tm", "postgres://bob:…@db/tm"),
+            ("postgres://bob@db/tm?password=s3cret", "postgres://bob@db/tm?…"),
+            ("postgres://db/tm", "postgres://db/tm"),
+            ("sqlite:state.db", "sqlite:state.db"),
+            ("mysql://u:s3cret@h/d", "mysql://u:…@h/d"),
+        ] {
+            assert_eq!(redact(url), shown);
+        }
+    }
+}

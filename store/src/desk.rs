@@ -1,0 +1,143 @@
+//! Where claims, reports and new runs meet, so that many share one transaction.
+//!
+//! One task reads the channel. While a commit is on its way to the disk, what arrives piles up and makes
+//! the next transaction; when nothing piles up, a single report is committed at once. No timer is needed.
+
+mod answers;
+mod create;
+mod newborn;
+mod shift;
+
+use std::{sync::Arc, time::Duration};
+
+use tidemill_dag::{
+    id::{Ticket, WorkerId},
+    time::{Chance, Clock, Timestamp},
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    Claimed, Created, NewRun, Report, StoreError, Transport, Verdict,
+    db::{Db, is_away, tried},
+    door::{After, Door, publish},
+};
+
+/// At most so many requests share one transaction.
+const MOST: usize = 256;
+
+/// What operations work with.
+pub(crate) struct Desk {
+    pub db: Db,
+    pub clock: Arc<dyn Clock>,
+    pub chance: Arc<dyn Chance>,
+    pub transport: Arc<dyn Transport>,
+}
+
+/// A moment of a schedule, noted together with the run that it makes.
+#[derive(Debug, Clone)]
+pub(crate) struct Moment {
+    pub trigger: u32,
+    pub at: Timestamp,
+}
+
+/// What may share a transaction with others.
+pub(crate) enum Request {
+    Claim { tickets: Vec<Ticket>, worker: WorkerId, lease: Duration },
+    Complete(Box<Report>),
+    Create(Box<NewRun>, Option<Moment>),
+}
+
+/// What comes back.
+pub(crate) enum Answer {
+    Claimed(Vec<Claimed>),
+    Completed(Box<Verdict>),
+    Created(Created),
+}
+
+/// A request and whom to answer.
+pub(crate) struct Pending {
+    pub request: Request,
+    pub reply: oneshot::Sender<Result<Answer, StoreError>>,
+}
+
+impl Desk {
+    /// Serves until every handle to the store is gone.
+    pub async fn serve(self: Arc<Self>, mut requests: mpsc::Receiver<Pending>) {
+        let mut arrived = Vec::with_capacity(MOST);
+        while requests.recv_many(&mut arrived, MOST).await > 0 {
+            let (new, old): (Vec<_>, Vec<_>) =
+                arrived.drain(..).partition(|pending| matches!(pending.request, Request::Create(..)));
+            self.shift(new).await;
+            self.shift(old).await;
+        }
+    }
+
+    /// Requests of one kind, in one transaction; one by one if that fails for a reason that may be one of theirs.
+    async fn shift(&self, shift: Vec<Pending>) {
+        let (requests, replies): (Vec<_>, Vec<_>) = shift.into_iter().map(|it| (it.request, it.reply)).unzip();
+        if requests.is_empty() {
+            return;
+        }
+        match tried!(self.attempt(&requests).await) {
+            Ok(answers) => {
+                for (reply, answer) in replies.into_iter().zip(answers) {
+                    // Who asked may have gone; what was written stands.
+                    let _ = reply.send(answer);
+                }
+            }
+            Err(error) if requests.len() == 1 || is_away(&error) => {
+                for reply in replies {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+            Err(_) => {
+                for (request, reply) in requests.into_iter().zip(replies) {
+                    let one = [request];
+                    let answer = tried!(self.attempt(&one).await).and_then(|mut answers| answers.pop().unwrap_or(Err(StoreError::Closed)));
+                    let _ = reply.send(answer);
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, requests: &[Request]) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let (answers, after) = match requests.first() {
+            Some(Request::Create(..)) => self.create(&mut tx, requests).await?,
+            Some(Request::Claim { .. } | Request::Complete(_)) | None => self.work(&mut tx, requests).await?,
+        };
+        tx.commit().await?;
+        self.follow_up(after).await;
+        Ok(answers)
+    }
+
+    /// After the commit: sends tickets, and starts queued runs whose pipeline was held by somebody else.
+    pub async fn follow_up(&self, after: After) {
+        let After { mut offers, later } = after;
+        for pipeline in later {
+            match self.start_queued(&pipeline).await {
+                Ok((_, more)) => offers.extend(more.offers),
+                Err(error) => {
+                    tracing::warn!(pipeline, error = &error as &dyn std::error::Error, "queued runs are left to the sweep");
+                }
+            }
+        }
+        publish(&*self.transport, offers).await;
+    }
+
+    /// Starts queued runs of a pipeline, in a transaction of its own.
+    pub async fn start_queued(&self, pipeline: &str) -> Result<(u32, After), StoreError> {
+        tried!(self.start_queued_once(pipeline).await)
+    }
+
+    async fn start_queued_once(&self, pipeline: &str) -> Result<(u32, After), StoreError> {
+        let mut tx = self.db.begin().await?;
+        let mut door = Door::new(&mut tx, self.clock.now());
+        door.lock_pipeline(pipeline).await?;
+        let started = door.start_queued(pipeline).await?;
+        door.settle().await?;
+        let after = door.write().await?;
+        tx.commit().await?;
+        Ok((started, after))
+    }
+}

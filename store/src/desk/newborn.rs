@@ -1,0 +1,208 @@
+//! Runs that have no rows yet: decided in memory, then inserted as they are.
+
+use std::collections::HashMap;
+
+use tidemill_dag::{
+    id::{Ordinal, RunId, TaskKey},
+    spec::OnOverlap,
+    state::{IllegalMove, Move, Policy, RunEvent, RunState, RunView, TaskState, TaskView, Want, Work},
+    time::Timestamp,
+};
+
+use crate::{
+    DEFAULT_QUEUE, NewRun, NewTask, StoreError,
+    db::{Arg, Batch, Sql, Tx, batch},
+    door::{EventRows, Offer, first_ready, refused, started},
+};
+
+const RUNS: Sql = batch!(
+    [id run, pipeline text, version text, state text, trigger_kind text, trigger_key text, trigger_data text, params text,
+     interval_start int, interval_end int, max_runs int, on_overlap text, tasks_total int, tasks_left int,
+     tasks_failed int, reason text, created_at int, started_at int, finished_at int]
+    "INSERT INTO runs (id, pipeline, version, state, trigger_kind, trigger_key, trigger_data, params, interval_start,",
+    "interval_end, max_runs, on_overlap, tasks_total, tasks_left, tasks_failed, reason, created_at, started_at,",
+    "finished_at) SELECT id, pipeline, version, state, trigger_kind, trigger_key, trigger_data, params, interval_start,",
+    "interval_end, max_runs, on_overlap, tasks_total, tasks_left, tasks_failed, reason, created_at, started_at,",
+    "finished_at FROM input"
+);
+
+const TASKS: Sql = batch!(
+    [run_id run, ordinal int, name text, state text, attempt int, up_pending int, up_succeeded int, up_failed int,
+     up_skipped int, policy text, queue text, priority int, offered_at int, ready_at int, finished_at int]
+    "INSERT INTO tasks (run_id, ordinal, name, state, attempt, failures, crashes, up_pending, up_succeeded, up_failed,",
+    "up_skipped, policy, queue, priority, offered_at, ready_at, finished_at) SELECT run_id, ordinal, name, state, attempt,",
+    "0, 0, up_pending, up_succeeded, up_failed, up_skipped, policy, queue, priority, offered_at, ready_at, finished_at",
+    "FROM input"
+);
+
+const EDGES: Sql = batch!(
+    [run_id run, from_ordinal int, to_ordinal int]
+    "INSERT INTO edges (run_id, from_ordinal, to_ordinal) SELECT run_id, from_ordinal, to_ordinal FROM input"
+);
+
+/// Rows to be inserted.
+pub(super) struct Newborn {
+    now: Timestamp,
+    runs: Batch,
+    tasks: Batch,
+    edges: Batch,
+    events: EventRows,
+    offers: Vec<Offer>,
+    states: HashMap<RunId, RunState>,
+}
+
+impl Newborn {
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            runs: Batch::default(),
+            tasks: Batch::default(),
+            edges: Batch::default(),
+            events: EventRows::at(now),
+            offers: Vec::new(),
+            states: HashMap::new(),
+        }
+    }
+
+    /// A run that is about to be born.
+    pub fn state(&self, id: RunId) -> Option<RunState> {
+        self.states.get(&id).copied()
+    }
+
+    /// Decides what becomes of a run's rows on arrival, and keeps them.
+    pub fn add(&mut self, run: &NewRun, event: Option<RunEvent>) -> Result<RunState, StoreError> {
+        if let Some((ordinal, task)) = (0..).zip(&run.tasks).find(|(ordinal, task)| task.needs.iter().any(|it| it.0 >= *ordinal)) {
+            let why = format!("task {ordinal} (`{}`) needs a task that does not stand before it", task.name);
+            return Err(StoreError::Refused { what: format!("the creation of {}", run.id), why });
+        }
+        let born = Born::of(run, event, self.now).map_err(|why| refused(format!("the creation of {}", run.id), &why))?;
+        for step in &born.moves {
+            self.events.plain(step);
+        }
+        self.add_run(run, &born.run);
+        for (task, view) in run.tasks.iter().zip(&born.tasks) {
+            self.add_task(task, view);
+        }
+        self.states.insert(run.id, born.run.state);
+        Ok(born.run.state)
+    }
+
+    fn add_run(&mut self, run: &NewRun, view: &RunView) {
+        let skipped = (view.state == RunState::Cancelled).then_some("another run of the pipeline was running");
+        self.runs
+            .row()
+            .set("id", run.id)
+            .set("pipeline", run.pipeline.as_str())
+            .set("version", run.version.0.as_str())
+            .set("state", view.state.name())
+            .set("trigger_kind", run.trigger.name())
+            .set("trigger_key", run.trigger_key.as_deref())
+            .set("trigger_data", Arg::json(&run.trigger_data))
+            .set("params", Arg::json(&run.params))
+            .set("interval_start", run.interval.map(|it| it.start))
+            .set("interval_end", run.interval.map(|it| it.end))
+            .set("max_runs", run.concurrency.max_runs)
+            .set("on_overlap", overlap(run.concurrency.on_overlap))
+            .set("tasks_total", i64::try_from(run.tasks.len()).unwrap_or(i64::MAX))
+            .set("tasks_left", view.tasks_left)
+            .set("tasks_failed", view.failed)
+            .set("reason", skipped)
+            .set("created_at", self.now)
+            .set("started_at", started(view, self.now))
+            .set("finished_at", view.state.is_finished().then_some(self.now));
+    }
+
+    fn add_task(&mut self, task: &NewTask, view: &TaskView) {
+        let queue = task.queue.as_deref().unwrap_or(DEFAULT_QUEUE);
+        let ready = view.state == TaskState::Ready;
+        self.tasks
+            .row()
+            .set("run_id", view.key.run)
+            .set("ordinal", view.key.ordinal)
+            .set("name", task.name.as_str())
+            .set("state", view.state.name())
+            .set("attempt", view.attempt)
+            .set("up_pending", view.upstream.pending)
+            .set("up_succeeded", view.upstream.succeeded)
+            .set("up_failed", view.upstream.failed)
+            .set("up_skipped", view.upstream.skipped)
+            .set("policy", Arg::json(&view.policy))
+            .set("queue", queue)
+            .set("priority", task.priority as u32)
+            .set("offered_at", ready.then_some(self.now))
+            .set("ready_at", first_ready(view, None, self.now))
+            .set("finished_at", view.state.is_finished().then_some(self.now));
+        for from in &task.needs {
+            self.edges.row().set("run_id", view.key.run).set("from_ordinal", *from).set("to_ordinal", view.key.ordinal);
+        }
+        if ready {
+            self.offers.push(Offer { queue: queue.to_owned(), priority: task.priority, ticket: view.ticket() });
+        }
+    }
+
+    /// Inserts the rows; returns the tickets to send after the commit.
+    pub async fn write(self, tx: &mut Tx) -> Result<Vec<Offer>, StoreError> {
+        let inserts =
+            [("insert runs", RUNS, &self.runs), ("insert tasks", TASKS, &self.tasks), ("insert edges", EDGES, &self.edges)];
+        for (action, sql, input) in inserts {
+            if !input.is_empty() {
+                tx.run(action, sql, &[input.arg()]).await?;
+            }
+        }
+        self.events.write(tx).await?;
+        Ok(self.offers)
+    }
+}
+
+const fn overlap(on_overlap: OnOverlap) -> &'static str {
+    match on_overlap {
+        OnOverlap::Queue => "queue",
+        OnOverlap::Skip => "skip",
+        OnOverlap::CancelRunning => "cancel_running",
+        OnOverlap::Allow => "allow",
+    }
+}
+
+/// A run as it looks once its arrival is dealt with.
+struct Born {
+    run: RunView,
+    tasks: Vec<TaskView>,
+    moves: Vec<Move>,
+}
+
+impl Born {
+    fn of(new: &NewRun, event: Option<RunEvent>, now: Timestamp) -> Result<Self, IllegalMove> {
+        let key = |ordinal| TaskKey { run: new.id, ordinal: Ordinal(ordinal) };
+        let mut readers: HashMap<Ordinal, Vec<usize>> = HashMap::new();
+        let mut first = Vec::with_capacity(new.tasks.len());
+        for ((ordinal, place), task) in (0..).zip(0..).zip(&new.tasks) {
+            let policy = Policy { run_if: task.run_if, retries: task.retries, backoff: task.backoff };
+            first.push(TaskView::first(key(ordinal), u32::try_from(task.needs.len()).unwrap_or(u32::MAX), policy));
+            for from in &task.needs {
+                readers.entry(*from).or_default().push(place);
+            }
+        }
+        let mut work = Work::new(now);
+        let count = u32::try_from(first.len()).unwrap_or(u32::MAX);
+        work.give_runs([RunView::first(new.id, count)])?;
+        if let Some(event) = event {
+            work.apply_run(new.id, event)?;
+        }
+        while let Some(want) = work.wants() {
+            match want {
+                Want::Roots(_) => work.give_roots(first.iter().filter(|row| row.upstream.pending == 0).cloned())?,
+                Want::Unfinished(_) => work.give_unfinished(first.iter().cloned())?,
+                Want::Readers(ended) => {
+                    let of = |task: &TaskKey| readers.get(&task.ordinal).map_or(&[][..], Vec::as_slice);
+                    let pairs = ended.iter().flat_map(|task| of(task).iter().map(|place| (*task, first[*place].clone())));
+                    work.give_readers(pairs.collect::<Vec<_>>())?;
+                }
+                // It is the only run here, and nobody waits for the place of a run that never began.
+                Want::Runs(_) | Want::Successors(_) => {}
+            }
+        }
+        let run = work.run(new.id).copied().unwrap_or(RunView::first(new.id, count));
+        let tasks = first.into_iter().map(|row| work.task(row.key).cloned().unwrap_or(row)).collect();
+        Ok(Self { run, tasks, moves: work.finish().moves })
+    }
+}

@@ -1,0 +1,199 @@
+//! The one door: a transaction that loads what `dag` asks for, lets it decide, and writes what follows.
+//!
+//! Order of locks, the same everywhere, so that transactions never wait for each other in a ring:
+//! pipelines, then runs by id, then tasks by key.
+
+mod claims;
+mod load;
+mod successors;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use tidemill_dag::{
+    id::{RunId, TaskKey, WorkerId},
+    spec::Priority,
+    state::{Event, EventKind, IllegalMove, RunEvent, TaskView, Want, Work},
+    time::Timestamp,
+};
+
+use crate::{StoreError, db::Tx, run::RunRecord};
+
+pub(crate) use claims::upstream;
+pub(crate) use load::{priority, run_columns, run_record, task_columns, task_view};
+pub(crate) use write::{EventRows, Offer, first_ready, publish, started};
+
+/// One transaction's worth of decisions.
+pub(crate) struct Door<'t> {
+    tx: &'t mut Tx,
+    now: Timestamp,
+    pub(crate) work: Work,
+    /// The whole rows of the runs that were locked, as they were before.
+    runs: BTreeMap<RunId, RunRecord>,
+    /// What decisions do not need but workers do.
+    about: HashMap<TaskKey, About>,
+    /// Readers that were loaded ahead of being asked for.
+    readers: HashMap<TaskKey, Vec<TaskKey>>,
+    /// Whether a wave of endings has passed already.
+    cascading: bool,
+    notes: Notes,
+    /// Whether places that become free are somebody's already.
+    places_taken: bool,
+    /// Pipelines whose lock this transaction holds.
+    held: BTreeSet<String>,
+    /// Pipelines that somebody else held while their queued runs might have started.
+    later: Vec<String>,
+}
+
+/// What a task's row says besides its life.
+#[derive(Debug, Clone)]
+pub(crate) struct About {
+    pub name: String,
+    pub queue: String,
+    pub priority: Priority,
+    pub ready_at: Option<Timestamp>,
+}
+
+/// What goes into rows besides what was decided.
+#[derive(Debug, Default)]
+struct Notes {
+    outputs: HashMap<TaskKey, String>,
+    errors: HashMap<TaskKey, String>,
+    reasons: HashMap<TaskKey, String>,
+    /// Who and what, for the audit row of one event of one task.
+    events: HashMap<(TaskKey, EventKind), Note>,
+    /// Why runs were cancelled.
+    runs: HashMap<RunId, String>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Note {
+    owner: Option<WorkerId>,
+    detail: Option<String>,
+}
+
+/// What remains to be done after the commit.
+#[derive(Debug, Default)]
+pub(crate) struct After {
+    /// Tickets to send.
+    pub offers: Vec<Offer>,
+    /// Pipelines whose queued runs may start, in a transaction of their own.
+    pub later: Vec<String>,
+}
+
+impl After {
+    pub fn join(&mut self, other: Self) {
+        self.offers.extend(other.offers);
+        self.later.extend(other.later);
+    }
+}
+
+impl<'t> Door<'t> {
+    pub fn new(tx: &'t mut Tx, now: Timestamp) -> Self {
+        Self {
+            tx,
+            now,
+            work: Work::new(now),
+            runs: BTreeMap::new(),
+            about: HashMap::new(),
+            readers: HashMap::new(),
+            cascading: false,
+            notes: Notes::default(),
+            places_taken: false,
+            held: BTreeSet::new(),
+            later: Vec::new(),
+        }
+    }
+
+    /// Locks runs and loads tasks of theirs, with the readers of those that may end.
+    pub async fn open(&mut self, tasks: &BTreeMap<TaskKey, bool>) -> Result<(), StoreError> {
+        self.lock_runs(tasks.keys().map(|task| task.run).collect()).await?;
+        self.load_neighbourhood(tasks).await
+    }
+
+    /// Places that become free go to a run that the caller has at hand, not to queued ones.
+    pub fn leave_places_free(&mut self) {
+        self.places_taken = true;
+    }
+
+    /// A run that was locked.
+    pub fn run(&self, id: RunId) -> Result<&RunRecord, StoreError> {
+        self.runs.get(&id).ok_or(StoreError::NoRun(id))
+    }
+
+    /// Something happens to a run that was locked.
+    pub fn move_run(&mut self, id: RunId, event: RunEvent, reason: Option<&str>) -> Result<(), StoreError> {
+        self.run(id)?;
+        if let Some(reason) = reason {
+            self.notes.runs.insert(id, reason.to_owned());
+        }
+        self.work.apply_run(id, event).map_err(|why| refused(format!("`{}` of {id}", event.kind()), &why))
+    }
+
+    /// Tells a task what time or the world did to it. A refusal means that somebody else was faster.
+    pub fn tell(&mut self, task: TaskKey, event: &Event) -> Result<bool, StoreError> {
+        match self.work.apply(task, event, 0.0) {
+            Ok(()) => Ok(true),
+            Err(why) if contradicts(&why) => Err(refused(format!("`{}`", event.kind()), &why)),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Draws every consequence of what was applied so far.
+    pub async fn settle(&mut self) -> Result<(), StoreError> {
+        while let Some(want) = self.work.wants() {
+            match want {
+                Want::Runs(runs) => self.lock_runs(runs.into_iter().collect()).await?,
+                Want::Readers(tasks) => self.give_readers(tasks).await?,
+                Want::Roots(runs) => {
+                    let rows = self.load_of_runs(load::ROOTS, &runs).await?;
+                    self.work.give_roots(rows).map_err(inconsistent)?;
+                }
+                Want::Unfinished(runs) => {
+                    let rows = self.load_of_runs(load::UNFINISHED, &runs).await?;
+                    self.work.give_unfinished(rows).map_err(inconsistent)?;
+                }
+                Want::Successors(_) if self.places_taken => {}
+                Want::Successors(runs) => self.start_successors(&runs).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_readers(&mut self, ended: Vec<TaskKey>) -> Result<(), StoreError> {
+        let missing: BTreeMap<TaskKey, bool> =
+            ended.iter().filter(|task| !self.readers.contains_key(task)).map(|task| (*task, true)).collect();
+        if !missing.is_empty() {
+            // A second wave means that bad news runs down the graph: everything it can reach comes in one load.
+            if self.cascading {
+                self.load_descendants(&missing.into_keys().collect::<Vec<_>>()).await?;
+            } else {
+                self.load_neighbourhood(&missing).await?;
+            }
+        }
+        self.cascading = true;
+        let mut pairs: Vec<(TaskKey, TaskView)> = Vec::new();
+        for task in ended {
+            for reader in self.readers.get(&task).map_or(&[][..], Vec::as_slice) {
+                pairs.extend(self.work.task(*reader).map(|row| (task, row.clone())));
+            }
+        }
+        self.work.give_readers(pairs).map_err(inconsistent)
+    }
+}
+
+/// Whether a refusal says that rows contradict each other, so that nothing of the transaction may be written.
+pub(crate) fn contradicts(why: &IllegalMove) -> bool {
+    match why {
+        IllegalMove::Run { .. } | IllegalMove::Counters { .. } => true,
+        IllegalMove::Task { .. } | IllegalMove::Fenced { .. } | IllegalMove::TooEarly { .. } | IllegalMove::NoSuchTask(_) => false,
+    }
+}
+
+pub(crate) fn refused(what: String, why: &IllegalMove) -> StoreError {
+    StoreError::Refused { what, why: why.to_string() }
+}
+
+fn inconsistent(why: IllegalMove) -> StoreError {
+    refused("what follows from a change".into(), &why)
+}

@@ -1,0 +1,274 @@
+//! What the door writes.
+
+use std::collections::BTreeMap;
+
+use tidemill_dag::{
+    id::{Attempt, Ordinal, RunId, TaskKey, Ticket},
+    spec::Priority,
+    state::{Change, Event, EventKind, IllegalMove, Move, RunState, RunView, TaskState, TaskView},
+    time::Timestamp,
+};
+
+use super::{After, Door, Note};
+use crate::{
+    StoreError, Transport,
+    db::{Batch, Sql, Tx, batch, json},
+    work::{Outcome, Report},
+};
+
+/// A ticket to send, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub queue: String,
+    pub priority: Priority,
+    pub ticket: Ticket,
+}
+
+/// What was not decided anew keeps its value; the row must still be what the decision was made on.
+const TASKS: Sql = batch!(
+    [run_id run, ordinal int, was text, was_attempt int, was_pending int, state text, attempt int, owner text,
+     lease_until int, wake_at int, failures int, crashes int, up_pending int, up_succeeded int, up_failed int,
+     up_skipped int, offered_at int, ready_at int, started_at int, finished_at int, output text, error text,
+     reason text]
+    "UPDATE tasks AS t SET state = i.state, attempt = i.attempt, owner = i.owner, lease_until = i.lease_until,",
+    "wake_at = i.wake_at, failures = i.failures, crashes = i.crashes, up_pending = i.up_pending,",
+    "up_succeeded = i.up_succeeded, up_failed = i.up_failed, up_skipped = i.up_skipped, offered_at = i.offered_at,",
+    "ready_at = i.ready_at, started_at = COALESCE(i.started_at, t.started_at), finished_at = i.finished_at,",
+    "output = COALESCE(i.output, t.output), error = COALESCE(i.error, t.error), reason = i.reason",
+    "FROM input AS i WHERE t.run_id = i.run_id AND t.ordinal = i.ordinal AND t.state = i.was",
+    "AND t.attempt = i.was_attempt AND t.up_pending = i.was_pending"
+);
+
+const RUNS: Sql = batch!(
+    [run_id run, was text, was_left int, state text, tasks_left int, tasks_failed int, started_at int, finished_at int,
+     reason text]
+    "UPDATE runs AS r SET state = i.state, tasks_left = i.tasks_left, tasks_failed = i.tasks_failed,",
+    "started_at = COALESCE(r.started_at, i.started_at), finished_at = i.finished_at, reason = i.reason",
+    "FROM input AS i WHERE r.id = i.run_id AND r.state = i.was AND r.tasks_left = i.was_left"
+);
+
+const EVENTS: Sql = batch!(
+    [run_id run, ordinal int, attempt int, at int, event text, from_state text, to_state text, owner text, detail text]
+    "INSERT INTO events (run_id, ordinal, attempt, at, event, from_state, to_state, owner, detail)",
+    "SELECT run_id, ordinal, attempt, at, event, from_state, to_state, owner, detail FROM input ORDER BY n"
+);
+
+impl Door<'_> {
+    /// A worker's report. An error of the inner kind refuses the report and nothing else.
+    pub fn report(&mut self, report: &Report, chance: f64) -> Result<(), IllegalMove> {
+        let event = report.event();
+        self.work.apply(report.ticket.task, &event, chance)?;
+        let key = report.ticket.task;
+        let mut note = Note { owner: Some(report.owner.clone()), detail: None };
+        match &report.outcome {
+            Outcome::Succeeded { output } => {
+                self.notes.outputs.insert(key, json(output));
+            }
+            Outcome::Failed { error } => {
+                let error = json(error);
+                note.detail = Some(error.clone());
+                self.notes.errors.insert(key, error);
+            }
+            Outcome::Parked { wake_at, reason } => {
+                note.detail = Some(json(&serde_json::json!({ "reason": reason, "wake_at": wake_at })));
+                self.notes.reasons.insert(key, reason.clone());
+            }
+            Outcome::Skipped { reason } => {
+                note.detail = Some(json(&serde_json::json!({ "reason": reason })));
+                self.notes.reasons.insert(key, reason.clone());
+            }
+            Outcome::Cancelled => {}
+        }
+        self.notes.events.insert((key, event.kind()), note);
+        Ok(())
+    }
+
+    /// Notes who an event concerns, for the audit row.
+    pub fn note_owner(&mut self, key: TaskKey, event: EventKind) {
+        let owner = self.work.task(key).and_then(|row| row.owner.clone());
+        self.notes.events.insert((key, event), Note { owner, detail: None });
+    }
+
+    /// Writes everything that was decided.
+    pub async fn write(mut self) -> Result<After, StoreError> {
+        let settled = std::mem::replace(&mut self.work, tidemill_dag::state::Work::new(self.now)).finish();
+        self.write_tasks(&settled.tasks).await?;
+        self.write_runs(&settled.runs).await?;
+        let mut events = EventRows::at(self.now);
+        for step in &settled.moves {
+            let note = match step {
+                Move::Task { task, on, .. } => self.notes.events.remove(&(*task, *on)).unwrap_or_default(),
+                Move::Run { run, .. } => {
+                    let detail = self.notes.runs.get(run).map(|reason| json(&serde_json::json!({ "reason": reason })));
+                    Note { owner: None, detail }
+                }
+            };
+            events.add(step, &note);
+        }
+        events.write(self.tx).await?;
+        let offers = settled.tickets.into_iter().filter_map(|ticket| {
+            let about = self.about.get(&ticket.task)?;
+            Some(Offer { queue: about.queue.clone(), priority: about.priority, ticket })
+        });
+        Ok(After { offers: offers.collect(), later: self.later })
+    }
+
+    async fn write_tasks(&mut self, changes: &[Change<TaskView>]) -> Result<(), StoreError> {
+        let mut input = Batch::default();
+        for Change { before, after } in changes {
+            let key = after.key;
+            let entered = |state| (after.state == state && before.state != state).then_some(self.now);
+            let ready_at = self.about.get(&key).and_then(|about| about.ready_at);
+            let offered_at = (after.state == TaskState::Ready).then_some(self.now);
+            input
+                .row()
+                .set("run_id", key.run)
+                .set("ordinal", key.ordinal)
+                .set("was", before.state.name())
+                .set("was_attempt", before.attempt)
+                .set("was_pending", before.upstream.pending)
+                .set("state", after.state.name())
+                .set("attempt", after.attempt)
+                .set("owner", after.owner.as_ref().map(|owner| owner.0.as_str()))
+                .set("lease_until", after.lease_until)
+                .set("wake_at", after.wake_at)
+                .set("failures", after.failures)
+                .set("crashes", after.crashes)
+                .set("up_pending", after.upstream.pending)
+                .set("up_succeeded", after.upstream.succeeded)
+                .set("up_failed", after.upstream.failed)
+                .set("up_skipped", after.upstream.skipped)
+                .set("offered_at", offered_at)
+                .set("ready_at", first_ready(after, ready_at, self.now))
+                .set("started_at", entered(TaskState::Running))
+                .set("finished_at", after.state.is_finished().then_some(self.now))
+                .set("output", self.notes.outputs.get(&key).map(String::as_str))
+                .set("error", self.notes.errors.get(&key).map(String::as_str))
+                .set("reason", self.notes.reasons.get(&key).map(String::as_str));
+        }
+        exactly(self.tx, "write tasks", TASKS, &input).await
+    }
+
+    async fn write_runs(&mut self, changes: &[Change<RunView>]) -> Result<(), StoreError> {
+        let mut input = Batch::default();
+        for Change { before, after } in changes {
+            let reason = self.notes.runs.get(&after.id).filter(|_| after.state == RunState::Cancelled);
+            input
+                .row()
+                .set("run_id", after.id)
+                .set("was", before.state.name())
+                .set("was_left", before.tasks_left)
+                .set("state", after.state.name())
+                .set("tasks_left", after.tasks_left)
+                .set("tasks_failed", after.failed)
+                .set("started_at", started(after, self.now))
+                .set("finished_at", after.state.is_finished().then_some(self.now))
+                .set("reason", reason.map(String::as_str));
+        }
+        exactly(self.tx, "write runs", RUNS, &input).await
+    }
+}
+
+/// A wait or a retry keeps the moment of the first offer; a resume begins anew.
+pub(crate) fn first_ready(after: &TaskView, before: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    match after.state {
+        TaskState::Blocked => None,
+        TaskState::Ready | TaskState::Running => before.or(Some(now)),
+        TaskState::Waiting | TaskState::Succeeded | TaskState::Failed => before,
+        TaskState::Cancelled | TaskState::Skipped | TaskState::UpstreamFailed => before,
+    }
+}
+
+/// When a run that is in this state began, if it had not before.
+pub(crate) fn started(run: &RunView, now: Timestamp) -> Option<Timestamp> {
+    match run.state {
+        RunState::Running | RunState::Succeeded | RunState::Failed => Some(now),
+        RunState::Queued | RunState::Cancelled => None,
+    }
+}
+
+/// Runs a guarded update; fewer rows than expected mean that somebody else changed one of them meanwhile.
+async fn exactly(tx: &mut Tx, action: &'static str, sql: Sql, input: &Batch) -> Result<(), StoreError> {
+    if input.is_empty() || tx.run(action, sql, &[input.arg()]).await? == input.len() {
+        Ok(())
+    } else {
+        Err(StoreError::Contended { action })
+    }
+}
+
+/// Audit rows being put together.
+pub(crate) struct EventRows {
+    at: Timestamp,
+    input: Batch,
+}
+
+impl EventRows {
+    pub fn at(at: Timestamp) -> Self {
+        Self { at, input: Batch::default() }
+    }
+
+    /// One change of state.
+    pub(super) fn add(&mut self, step: &Move, note: &Note) {
+        match *step {
+            Move::Task { task, attempt, from, to, on } => {
+                self.push((task.run, Some(task.ordinal), attempt), (on.name(), from.name(), to.name()), note);
+            }
+            Move::Run { run, from, to, on } => {
+                self.push((run, None, Attempt(0)), (on.name(), from.name(), to.name()), note);
+            }
+        }
+    }
+
+    /// One change of state that needs no words.
+    pub fn plain(&mut self, step: &Move) {
+        self.add(step, &Note::default());
+    }
+
+    fn push(&mut self, what: (RunId, Option<Ordinal>, Attempt), how: (&str, &str, &str), note: &Note) {
+        self.input
+            .row()
+            .set("run_id", what.0)
+            .set("ordinal", what.1)
+            .set("attempt", what.2)
+            .set("at", self.at)
+            .set("event", how.0)
+            .set("from_state", how.1)
+            .set("to_state", how.2)
+            .set("owner", note.owner.as_ref().map(|owner| owner.0.as_str()))
+            .set("detail", note.detail.as_deref());
+    }
+
+    pub async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        if !self.input.is_empty() {
+            tx.run("write the audit trail", EVENTS, &[self.input.arg()]).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    /// What the report means to the state machine.
+    pub(crate) fn event(&self) -> Event {
+        let by = tidemill_dag::state::Holder { attempt: self.ticket.attempt, owner: self.owner.clone() };
+        match &self.outcome {
+            Outcome::Succeeded { .. } => Event::Succeed(by),
+            Outcome::Failed { error } => Event::Fail { by, retryable: error.retryable },
+            Outcome::Parked { wake_at, .. } => Event::Park { by, until: *wake_at },
+            Outcome::Skipped { .. } => Event::Skip(by),
+            Outcome::Cancelled => Event::Release(by),
+        }
+    }
+}
+
+/// Sends tickets, one call per queue and priority. What cannot be sent now is sent by the sweep.
+pub(crate) async fn publish(transport: &dyn Transport, offers: Vec<Offer>) {
+    let mut shelves: BTreeMap<(Priority, String), Vec<Ticket>> = BTreeMap::new();
+    for Offer { queue, priority, ticket } in offers {
+        shelves.entry((priority, queue)).or_default().push(ticket);
+    }
+    for ((priority, queue), tickets) in shelves {
+        if let Err(error) = transport.publish(&queue, priority, &tickets).await {
+            tracing::warn!(queue, tickets = tickets.len(), error = &error as &dyn std::error::Error, "tickets were not sent");
+        }
+    }
+}

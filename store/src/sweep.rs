@@ -1,0 +1,131 @@
+//! What time causes: sleepers wake, leases end, queued runs start, lost tickets are sent again.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use tidemill_dag::{
+    id::{TaskKey, Ticket, WorkerId},
+    state::Event,
+    time::Timestamp,
+};
+
+use crate::{
+    Store, StoreError, Swept,
+    control::{key, keys, tickets},
+    db::{Columns, Sql, tried},
+    door::{Offer, priority, publish},
+};
+
+const DUE: &str = "SELECT run_id, ordinal FROM tasks WHERE state = 'waiting' AND wake_at <= $1 ORDER BY wake_at LIMIT $2";
+
+const LEASE_OVER: &str =
+    "SELECT run_id, ordinal FROM tasks WHERE state = 'running' AND lease_until <= $1 ORDER BY lease_until LIMIT $2";
+
+const WITH_QUEUED: &str = "SELECT p.name FROM pipelines AS p WHERE EXISTS \
+                           (SELECT 1 FROM runs AS r WHERE r.pipeline = p.name AND r.state = 'queued') ORDER BY p.name";
+
+/// The oldest offers are repeated first. A row that is being claimed right now needs no second ticket.
+const OFFER_AGAIN: Sql = Sql {
+    sqlite: "UPDATE tasks SET offered_at = $1 WHERE state = 'ready' AND (run_id, ordinal) IN \
+             (SELECT run_id, ordinal FROM tasks WHERE state = 'ready' AND offered_at < $2 ORDER BY offered_at LIMIT $3) \
+             RETURNING run_id, ordinal, attempt, queue, priority",
+    postgres: "UPDATE tasks AS t SET offered_at = $1 FROM \
+               (SELECT run_id, ordinal FROM tasks WHERE state = 'ready' AND offered_at < $2 ORDER BY offered_at LIMIT $3 \
+               FOR NO KEY UPDATE SKIP LOCKED) AS old WHERE t.run_id = old.run_id AND t.ordinal = old.ordinal \
+               RETURNING t.run_id, t.ordinal, t.attempt, t.queue, t.priority",
+};
+
+/// Rows are locked in the order of their keys, as the door writes them.
+const BEAT: Sql = Sql {
+    sqlite: "UPDATE tasks SET lease_until = $1 WHERE owner = $2 AND state = 'running' RETURNING run_id, ordinal, attempt",
+    postgres: "UPDATE tasks AS t SET lease_until = $1 FROM \
+               (SELECT run_id, ordinal FROM tasks WHERE owner = $2 AND state = 'running' ORDER BY run_id, ordinal \
+               FOR NO KEY UPDATE) AS held WHERE t.run_id = held.run_id AND t.ordinal = held.ordinal \
+               RETURNING t.run_id, t.ordinal, t.attempt",
+};
+
+const CURRENT: &str = "SELECT attempt FROM tasks WHERE run_id = $1 AND ordinal = $2 AND attempt = $3 AND owner = $4 \
+                       AND state = 'running' AND lease_until > $5";
+
+/// At most so many tasks in one transaction.
+const AT_ONCE: u32 = 500;
+/// At most so many tickets are sent again by one sweep; the transport has a limit too.
+const OFFERS: u32 = 5_000;
+/// A ticket that nobody came with for so long is taken for lost.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// What a store remembers between its sweeps.
+#[derive(Debug, Default)]
+pub(crate) struct SweepMemory {
+    swept_before: AtomicBool,
+}
+
+impl Store {
+    /// One pass over everything that time causes. The first pass of a process sends the tickets of all ready tasks, because
+    /// a transport that begins empty has none of them.
+    pub async fn sweep(&self) -> Result<Swept, StoreError> {
+        let now = self.desk.clock.now();
+        let woken = self.tell_due(DUE, now, &Event::Due).await?;
+        let leases_lost = self.tell_due(LEASE_OVER, now, &Event::LeaseOver).await?;
+        let mut runs_started = 0;
+        for row in self.desk.db.read("look for queued runs", WITH_QUEUED, &[]).await? {
+            let pipeline: String = Columns::of(&row, "pipelines").next("name")?;
+            let (started, after) = self.desk.start_queued(&pipeline).await?;
+            runs_started += started as usize;
+            self.desk.follow_up(after).await;
+        }
+        let first = !self.sweeps.swept_before.load(Ordering::Acquire);
+        let silence = if first { Duration::ZERO } else { SILENCE };
+        let offered = self.offer_again(now, silence).await?;
+        self.sweeps.swept_before.store(true, Ordering::Release);
+        Ok(Swept { offered, leases_lost, woken, runs_started })
+    }
+
+    async fn tell_due(&self, find: &'static str, now: Timestamp, event: &Event) -> Result<usize, StoreError> {
+        let mut told = 0;
+        loop {
+            let rows = self.desk.db.read("look for what is due", find, &[now.into(), AT_ONCE.into()]).await?;
+            let tasks: Vec<TaskKey> = keys(&rows)?;
+            let moved = self.tell_all(&tasks, event).await?;
+            told += moved;
+            if tasks.len() < AT_ONCE as usize || moved == 0 {
+                return Ok(told);
+            }
+        }
+    }
+
+    async fn offer_again(&self, now: Timestamp, silence: Duration) -> Result<usize, StoreError> {
+        let micros = i64::try_from(silence.as_micros()).unwrap_or(i64::MAX);
+        let before = Timestamp(now.0.saturating_sub(micros));
+        let args = [now.into(), before.into(), OFFERS.into()];
+        let rows = tried!(self.desk.db.change("offer ready tasks again", OFFER_AGAIN, &args).await)?;
+        let offer = |row| {
+            let mut columns = Columns::of(row, "tasks");
+            let ticket = Ticket { task: key(&mut columns)?, attempt: columns.next("attempt")? };
+            Ok(Offer { ticket, queue: columns.next("queue")?, priority: priority(columns.next("priority")?) })
+        };
+        let offers = rows.iter().map(offer).collect::<Result<Vec<_>, StoreError>>()?;
+        publish(&*self.desk.transport, offers).await;
+        Ok(rows.len())
+    }
+
+    /// Renews every lease of a worker and returns what it still holds. What the worker works on and is not in the answer,
+    /// it has lost: it must stop. What is in the answer twice in a row and the worker does not know of was claimed by a
+    /// call whose answer got lost: it should report that as [`crate::Outcome::Cancelled`].
+    pub async fn heartbeat(&self, worker: &WorkerId, lease: Duration) -> Result<Vec<Ticket>, StoreError> {
+        let until = self.desk.clock.now().after(lease);
+        let args = [until.into(), worker.0.as_str().into()];
+        let rows = tried!(self.desk.db.change("renew leases", BEAT, &args).await)?;
+        tickets(&rows)
+    }
+
+    /// Whether the attempt still holds its lease; asked right before a sink commits.
+    pub async fn still_current(&self, ticket: Ticket, worker: &WorkerId) -> Result<bool, StoreError> {
+        let Ticket { task, attempt } = ticket;
+        let now = self.desk.clock.now();
+        let args = [task.run.into(), task.ordinal.into(), attempt.into(), worker.0.as_str().into(), now.into()];
+        Ok(!self.desk.db.read("look at a lease", CURRENT, &args).await?.is_empty())
+    }
+}

@@ -1,0 +1,238 @@
+//! A real PostgreSQL of its own, on a socket in a temporary folder.
+
+use std::{
+    ffi::OsStr,
+    fs, io,
+    os::unix::fs::chown,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use tempfile::TempDir;
+
+/// Whether what is committed survives a power cut. Tests of behaviour need not; measurements do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// As a production server: every commit is flushed.
+    Flushed,
+    /// Nothing is flushed.
+    Lost,
+}
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    /// It is not installed.
+    #[error("PostgreSQL is not installed: neither the PATH nor /usr/lib/postgresql has `{0}`. `tests/run` installs what tests need; run that first")]
+    NotInstalled(&'static str),
+    /// A program could not be run, or said no.
+    #[error("`{program}` failed: {output}")]
+    Program {
+        /// Which one.
+        program: String,
+        /// What it said.
+        output: String,
+    },
+    /// A file or folder could not be made.
+    #[error("could not prepare the server's folder")]
+    Folder(#[from] io::Error),
+    /// The server did not answer.
+    #[error("the server did not answer")]
+    Silent(#[from] sqlx::Error),
+}
+
+/// A server. Dropped, or when its process ends in whatever way, the server ends and its folder goes.
+#[derive(Debug)]
+pub struct Postgres {
+    folder: PathBuf,
+    _ender: Ender,
+    databases: AtomicU32,
+}
+
+const USER: &str = "tidemill";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Postgres {
+    /// The server that all tests of one process share; it flushes nothing.
+    ///
+    /// # Panics
+    /// If there is no PostgreSQL: a test that needs one must not pass without.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(Durability::Lost).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// Starts one.
+    pub fn start(durability: Durability) -> Result<Self, PostgresError> {
+        let initdb = find("initdb")?;
+        let server = find("postgres")?;
+        let folder = TempDir::with_prefix("tidemill-pg-")?;
+        let user = Account::for_server()?;
+        if let Some(user) = &user {
+            chown(folder.path(), Some(user.uid), Some(user.gid))?;
+        }
+        let data = folder.path().join("data");
+        let args = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", USER, "-D"];
+        finished("initdb", as_user(&user, &initdb).args(args).arg(&data).output()?)?;
+        let log = fs::File::create(folder.path().join("log"))?;
+        let mut command = as_user(&user, &server);
+        command.arg("-D").arg(&data).arg("-k").arg(folder.path());
+        for setting in settings(durability) {
+            command.args(["-c", setting]);
+        }
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        let folder = folder.keep();
+        let ender = Ender::of(child, &folder)?;
+        let server = Self { folder, _ender: ender, databases: AtomicU32::new(0) };
+        server.wait()?;
+        Ok(server)
+    }
+
+    /// Waits until it takes connections: the last thing it writes into its pid file is that it is ready.
+    fn wait(&self) -> Result<(), PostgresError> {
+        let since = Instant::now();
+        loop {
+            let state = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
+            if state.lines().nth(7).is_some_and(|line| line.trim() == "ready") {
+                return Ok(());
+            }
+            if since.elapsed() > PATIENCE {
+                let output = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+                return Err(PostgresError::Program { program: "postgres".into(), output });
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The address of a new, empty database.
+    pub async fn fresh(&self) -> Result<String, PostgresError> {
+        let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let mut connection = PgConnection::connect(&self.url("postgres")).await?;
+        connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await?;
+        connection.close().await?;
+        Ok(self.url(&name))
+    }
+
+    /// The address of a database by name.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{USER}@localhost/{database}?host={}", self.folder.display())
+    }
+
+    /// The folder of its socket.
+    pub fn socket_folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+fn settings(durability: Durability) -> Vec<&'static str> {
+    let mut settings = vec!["listen_addresses=", "max_connections=300", "shared_buffers=128MB", "log_min_messages=error"];
+    if durability == Durability::Lost {
+        settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"]);
+    }
+    settings
+}
+
+/// Looks where Debian puts servers too; newest first.
+fn find(program: &'static str) -> Result<PathBuf, PostgresError> {
+    let mut versions: Vec<PathBuf> =
+        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    versions.sort_by_key(|path| path.file_name().and_then(OsStr::to_str).and_then(|name| name.parse::<u32>().ok()));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(versions.into_iter().rev().map(|version| version.join("bin")))
+        .map(|folder| folder.join(program))
+        .find(|place| place.is_file())
+        .ok_or(PostgresError::NotInstalled(program))
+}
+
+/// Who the server runs as: it refuses to run as root.
+#[derive(Debug)]
+struct Account {
+    uid: u32,
+    gid: u32,
+}
+
+impl Account {
+    fn for_server() -> Result<Option<Self>, PostgresError> {
+        if id(&["-u"])? != 0 {
+            return Ok(None);
+        }
+        let name = if id(&["-u", "postgres"]).is_ok() { "postgres" } else { "nobody" };
+        Ok(Some(Self { uid: id(&["-u", name])?, gid: id(&["-g", name])? }))
+    }
+}
+
+fn id(args: &[&str]) -> Result<u32, PostgresError> {
+    let text = finished("id", Command::new("id").args(args).output()?)?;
+    text.trim().parse().map_err(|_| PostgresError::Program { program: "id".into(), output: text })
+}
+
+fn as_user(user: &Option<Account>, program: &Path) -> Command {
+    let Some(Account { uid, gid }) = user else { return Command::new(program) };
+    let mut command = Command::new("setpriv");
+    command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".into()]).arg(program);
+    command
+}
+
+fn finished(program: &str, output: Output) -> Result<String, PostgresError> {
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let output = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(PostgresError::Program { program: program.to_owned(), output })
+}
+
+/// A small process that outlives ours: when its input ends, because we dropped it or were killed, it ends the
+/// server and removes the folder.
+#[derive(Debug)]
+struct Ender {
+    server: Child,
+    watcher: Child,
+}
+
+const END: &str = r#"cat >/dev/null
+kill -QUIT "$1" 2>/dev/null
+tries=0
+while kill -0 "$1" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+rm -rf "$2""#;
+
+impl Ender {
+    fn of(server: Child, folder: &Path) -> Result<Self, PostgresError> {
+        let mut command = Command::new("sh");
+        command.args(["-c", END, "sh", &server.id().to_string()]).arg(folder);
+        let watcher = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        Ok(Self { server, watcher })
+    }
+}
+
+impl Drop for Ender {
+    fn drop(&mut self) {
+        drop(self.watcher.stdin.take());
+        // Until it is waited for, a server that ended still looks alive to the watcher.
+        let _ = self.server.wait();
+        let _ = self.watcher.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_starts_answers_and_leaves_nothing() {
+        let server = Postgres::start(Durability::Lost).expect("a server");
+        let url = server.fresh().await.expect("a database");
+        let mut connection = PgConnection::connect(&url).await.expect("a connection");
+        let (one,): (i32,) = sqlx::query_as("SELECT 1").fetch_one(&mut connection).await.expect("an answer");
+        assert_eq!(one, 1);
+        let folder = server.socket_folder().to_owned();
+        drop(server);
+        assert!(!folder.exists(), "the server's folder is still there");
+    }
+}
