@@ -142,7 +142,12 @@ fn no_ghosts(world: &World, found: &mut Findings) {
         found.unless(!running || owned, G, task.key, "running without an owner and a lease");
         found.unless(running || task.owner.is_none(), G, task.key, "owned but not running");
         let waiting = task.state == TaskState::Waiting;
-        found.unless(waiting == task.wake_at.is_some(), G, task.key, "a wake-up time goes with waiting, and only with it");
+        found.unless(
+            waiting == task.wake_at.is_some(),
+            G,
+            task.key,
+            "a wake-up time goes with waiting, and only with it",
+        );
     }
     let running: BTreeSet<&str> =
         world.runs.iter().filter(|run| run.view.state == RunState::Running).map(|run| run.pipeline.as_str()).collect();
@@ -174,7 +179,8 @@ fn counters(run: &RunRow, tasks: &[&TaskView], found: &mut Findings) {
     let failed = tasks.iter().filter(|task| task.state == TaskState::Failed).count();
     let view = &run.view;
     if left != view.tasks_left as usize || (failed > 0) != (view.failed > 0) {
-        let says = format!("says {} left and {} failed; its tasks say {left} and {failed}", view.tasks_left, view.failed);
+        let says =
+            format!("says {} left and {} failed; its tasks say {left} and {failed}", view.tasks_left, view.failed);
         found.add(Invariant::NoGhosts, view.id, says);
     }
     let fits = match view.state {

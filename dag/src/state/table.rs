@@ -51,7 +51,12 @@ pub const TASKS: &[Arrow<TaskState, On>] = &[
 
 /// A run's life.
 pub const RUNS: &[Arrow<RunState, RunOn>] = &[
-    run(RunState::Queued, RunOn::Admit, &[RunState::Running, RunState::Succeeded], "it got its place; without tasks it is done"),
+    run(
+        RunState::Queued,
+        RunOn::Admit,
+        &[RunState::Running, RunState::Succeeded],
+        "it got its place; without tasks it is done",
+    ),
     run(RunState::Queued, RunOn::Cancel, &[RunState::Cancelled], "by a person, or by `on_overlap: skip`"),
     run(
         RunState::Running,

@@ -37,11 +37,7 @@ pub struct Policy {
 impl Policy {
     /// As a task with its pipeline's defaults merged in says it.
     pub fn of(task: &Task) -> Self {
-        Self {
-            run_if: task.run_if,
-            retries: task.retries.unwrap_or(0),
-            backoff: task.backoff.unwrap_or_default(),
-        }
+        Self { run_if: task.run_if, retries: task.retries.unwrap_or(0), backoff: task.backoff.unwrap_or_default() }
     }
 }
 
@@ -106,11 +102,7 @@ impl TaskView {
     }
 
     fn held(&self, by: &Holder, lease_until: Timestamp) -> Self {
-        Self {
-            owner: Some(by.owner.clone()),
-            lease_until: Some(lease_until),
-            ..self.moved(TaskState::Running)
-        }
+        Self { owner: Some(by.owner.clone()), lease_until: Some(lease_until), ..self.moved(TaskState::Running) }
     }
 }
 

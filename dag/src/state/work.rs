@@ -152,7 +152,7 @@ impl Work {
     /// Answers [`Want::Roots`]. Tasks that this work itself brought there (a resume) need not be among the rows.
     pub fn give_roots(&mut self, rows: impl IntoIterator<Item = TaskView>) -> Result<(), IllegalMove> {
         self.give_tasks(rows);
-        self.to_all(RunState::Running, &Event::Open, |row| {
+        self.apply_all(RunState::Running, &Event::Open, |row| {
             row.state == TaskState::Blocked && row.upstream.pending == 0
         })
     }
@@ -160,10 +160,10 @@ impl Work {
     /// Answers [`Want::Unfinished`]. Tasks that this work itself brought there need not be among the rows.
     pub fn give_unfinished(&mut self, rows: impl IntoIterator<Item = TaskView>) -> Result<(), IllegalMove> {
         self.give_tasks(rows);
-        self.to_all(RunState::Cancelled, &Event::Cancel, |row| !row.state.is_finished())
+        self.apply_all(RunState::Cancelled, &Event::Cancel, |row| !row.state.is_finished())
     }
 
-    fn to_all(&mut self, run: RunState, event: &Event, fits: fn(&TaskView) -> bool) -> Result<(), IllegalMove> {
+    fn apply_all(&mut self, run: RunState, event: &Event, fits: fn(&TaskView) -> bool) -> Result<(), IllegalMove> {
         let there = |key: &TaskKey| self.run(key.run).is_some_and(|row| row.state == run);
         let rows = self.tasks.values().map(|change| &change.after);
         let keys: Vec<TaskKey> = rows.filter(|row| fits(row)).map(|row| row.key).filter(there).collect();
@@ -244,9 +244,8 @@ impl Work {
     /// What to write and to publish. Only after [`Work::wants`] has nothing more to ask.
     pub fn finish(self) -> Settled {
         let tasks: Vec<_> = self.tasks.into_values().filter(|row| row.before != row.after).collect();
-        let offered = |row: &&Change<TaskView>| {
-            row.after.state == TaskState::Ready && row.before.ticket() != row.after.ticket()
-        };
+        let offered =
+            |row: &&Change<TaskView>| row.after.state == TaskState::Ready && row.before.ticket() != row.after.ticket();
         Settled {
             tickets: tasks.iter().filter(offered).map(|row| row.after.ticket()).collect(),
             tasks,

@@ -1,0 +1,347 @@
+//! The smallest store: rows in maps, `dag`'s decisions, nothing else.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tidemill_dag::{
+    id::{Ordinal, RunId, TaskKey, Ticket, WorkerId},
+    invariants::{Lease, RunRow, World},
+    spec::OnOverlap,
+    state::{
+        Arrival, Event, Holder, IllegalMove, Move, RunEvent, RunState, RunView, TaskState, TaskView, Want, Work,
+        arrive, may_start, resets,
+    },
+    time::{Chance, Clock, Timestamp},
+};
+
+use super::{
+    door::{Broken, Door, Heard, LEASE_SECONDS, Order, Said},
+    pipelines::Pipeline,
+    wire::Wire,
+};
+
+pub struct Memory {
+    wire: Arc<Wire>,
+    pipelines: Vec<Pipeline>,
+    /// Who reads a task, by pipeline and ordinal.
+    readers: Vec<Vec<Vec<Ordinal>>>,
+    tasks: BTreeMap<TaskKey, TaskView>,
+    runs: BTreeMap<RunId, Run>,
+    offered: BTreeMap<TaskKey, Timestamp>,
+    data_sets: BTreeSet<Ticket>,
+    audit: Vec<Move>,
+}
+
+struct Run {
+    view: RunView,
+    pipeline: usize,
+    key: Option<String>,
+}
+
+/// A ready task whose ticket is older than this is offered again.
+const OFFER_AGAIN: Duration = Duration::from_secs(3);
+
+fn broken(refused: IllegalMove) -> Broken {
+    format!("rows that contradict each other: {refused}")
+}
+
+impl Memory {
+    pub fn new(pipelines: Vec<Pipeline>, wire: Arc<Wire>) -> Self {
+        let readers = pipelines.iter().map(readers_of).collect();
+        Self {
+            wire,
+            pipelines,
+            readers,
+            tasks: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            offered: BTreeMap::new(),
+            data_sets: BTreeSet::new(),
+            audit: Vec::new(),
+        }
+    }
+
+    fn tasks_of(&self, run: RunId) -> impl Iterator<Item = &TaskView> {
+        let key = |ordinal| TaskKey { run, ordinal: Ordinal(ordinal) };
+        self.tasks.range(key(0)..=key(u32::MAX)).map(|(_, task)| task)
+    }
+
+    fn begin(&self, tasks: &[TaskKey]) -> Work {
+        let mut work = Work::new(self.wire.now());
+        work.give_tasks(tasks.iter().filter_map(|key| self.tasks.get(key).cloned()));
+        work
+    }
+
+    fn lease_until(&self) -> Timestamp {
+        self.wire.now().after(Duration::from_secs(LEASE_SECONDS))
+    }
+
+    /// Answers every want.
+    fn settle(&self, work: &mut Work) -> Result<(), Broken> {
+        while let Some(want) = work.wants() {
+            let answered = match want {
+                Want::Runs(runs) => work.give_runs(runs.iter().map(|run| self.runs[run].view)),
+                Want::Readers(ended) => work.give_readers(ended.iter().flat_map(|key| self.readers(*key))),
+                Want::Roots(runs) => {
+                    let root = |task: &&TaskView| task.state == TaskState::Blocked && task.upstream.pending == 0;
+                    work.give_roots(runs.iter().flat_map(|run| self.tasks_of(*run).filter(root).cloned()))
+                }
+                Want::Unfinished(runs) => {
+                    let unfinished = |task: &&TaskView| !task.state.is_finished();
+                    work.give_unfinished(runs.iter().flat_map(|run| self.tasks_of(*run).filter(unfinished).cloned()))
+                }
+                Want::Successors(runs) => {
+                    let pipelines: BTreeSet<usize> = runs.iter().map(|run| self.runs[run].pipeline).collect();
+                    pipelines.into_iter().try_for_each(|pipeline| self.admit(work, pipeline))
+                }
+            };
+            answered.map_err(broken)?;
+        }
+        Ok(())
+    }
+
+    fn readers(&self, of: TaskKey) -> impl Iterator<Item = (TaskKey, TaskView)> {
+        let pipeline = self.runs[&of.run].pipeline;
+        let readers = &self.readers[pipeline][of.ordinal.0 as usize];
+        readers.iter().map(move |ordinal| (of, self.tasks[&TaskKey { ordinal: *ordinal, ..of }].clone()))
+    }
+
+    /// The runs of a pipeline in this state, as far as this work has come, oldest first.
+    fn in_state(&self, work: &Work, pipeline: usize, state: RunState) -> Vec<RunView> {
+        let now = |run: &Run| work.run(run.view.id).copied().unwrap_or(run.view);
+        self.runs.values().filter(|run| run.pipeline == pipeline).map(now).filter(|run| run.state == state).collect()
+    }
+
+    fn admit(&self, work: &mut Work, pipeline: usize) -> Result<(), IllegalMove> {
+        let running = u32::try_from(self.in_state(work, pipeline, RunState::Running).len()).unwrap_or(u32::MAX);
+        let places = may_start(&self.pipelines[pipeline].concurrency, running);
+        for run in self.in_state(work, pipeline, RunState::Queued).into_iter().take(places as usize) {
+            work.give_runs([run])?;
+            work.apply_run(run.id, RunEvent::Admit)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was decided, guarded as a database would, and sends the tickets.
+    fn commit(&mut self, work: Work) -> Result<(), Broken> {
+        let settled = work.finish();
+        for change in settled.tasks {
+            let row = self.tasks.get_mut(&change.after.key).ok_or("a task row went missing")?;
+            if (row.state, row.attempt) != (change.before.state, change.before.attempt) {
+                return Err(format!("{} was changed by somebody else", row.key));
+            }
+            *row = change.after;
+        }
+        for change in settled.runs {
+            self.runs.get_mut(&change.after.id).ok_or("a run row went missing")?.view = change.after;
+        }
+        self.audit.extend(settled.moves);
+        for ticket in settled.tickets {
+            self.offered.insert(ticket.task, self.wire.now());
+            self.wire.offer(ticket);
+        }
+        Ok(())
+    }
+
+    /// Applies one event to each of these tasks and commits; those that refuse are left alone.
+    fn each(&mut self, tasks: &[TaskKey], event: impl Fn(&TaskView) -> Event) -> Result<Vec<TaskKey>, Broken> {
+        let mut work = self.begin(tasks);
+        let mut moved = Vec::new();
+        for key in tasks {
+            let Some(event) = work.task(*key).map(&event) else { continue };
+            match work.apply(*key, &event, self.wire.draw()) {
+                Ok(()) => moved.push(*key),
+                Err(IllegalMove::Run { .. }) => return Err(format!("{key} is at work in a run that is not")),
+                Err(_) => {}
+            }
+        }
+        self.settle(&mut work)?;
+        self.commit(work)?;
+        Ok(moved)
+    }
+
+    fn keys(&self, wanted: impl Fn(&TaskView) -> bool) -> Vec<TaskKey> {
+        self.tasks.values().filter(|task| wanted(task)).map(|task| task.key).collect()
+    }
+
+    /// The one task that this work made ready, claimed for the same worker.
+    fn run_next(&self, work: &mut Work, of: TaskKey, owner: &WorkerId) -> Option<Ticket> {
+        let mut ready = self
+            .readers(of)
+            .filter_map(|(_, reader)| work.task(reader.key))
+            .filter(|task| task.state == TaskState::Ready)
+            .map(TaskView::ticket);
+        let (ticket, None) = (ready.next()?, ready.next()) else { return None };
+        drop(ready);
+        let by = Holder { attempt: ticket.attempt, owner: owner.clone() };
+        work.apply(ticket.task, &Event::Start { by, lease_until: self.lease_until() }, 0.0).ok()?;
+        Some(ticket)
+    }
+}
+
+fn readers_of(pipeline: &Pipeline) -> Vec<Vec<Ordinal>> {
+    let mut readers = vec![Vec::new(); pipeline.tasks.len()];
+    for (reader, task) in (0_u32..).zip(&pipeline.tasks) {
+        task.needs.iter().for_each(|before| readers[before.0 as usize].push(Ordinal(reader)));
+    }
+    readers
+}
+
+impl Door for Memory {
+    async fn create(&mut self, order: &Order) -> Result<RunId, Broken> {
+        let known = |run: &&Run| order.key.is_some() && run.pipeline == order.pipeline && run.key == order.key;
+        if let Some(run) = self.runs.values().find(known) {
+            return Ok(run.view.id);
+        }
+        let mut work = self.begin(&[]);
+        let count = |state| u32::try_from(self.in_state(&work, order.pipeline, state).len()).unwrap_or(u32::MAX);
+        let pipeline = &self.pipelines[order.pipeline];
+        let arrival = arrive(&pipeline.concurrency, count(RunState::Running), count(RunState::Queued));
+        let id = RunId::from_parts(self.wire.now(), self.wire.bits());
+        let size = |n: usize| u32::try_from(n).expect("a small plan");
+        let view = RunView::first(id, size(pipeline.tasks.len()));
+        for (ordinal, task) in (0..).zip(&pipeline.tasks) {
+            let key = TaskKey { run: id, ordinal: Ordinal(ordinal) };
+            self.tasks.insert(key, TaskView::first(key, size(task.needs.len()), task.policy));
+        }
+        self.runs.insert(id, Run { view, pipeline: order.pipeline, key: order.key.clone() });
+        let replaced = if let Arrival::Replace(count) = arrival { count as usize } else { 0 };
+        for oldest in self.in_state(&work, order.pipeline, RunState::Running).into_iter().take(replaced) {
+            work.give_runs([oldest]).map_err(broken)?;
+            work.apply_run(oldest.id, RunEvent::Cancel).map_err(broken)?;
+        }
+        work.give_runs([view]).map_err(broken)?;
+        match arrival {
+            Arrival::Start | Arrival::Replace(_) => work.apply_run(id, RunEvent::Admit).map_err(broken)?,
+            Arrival::Skip => work.apply_run(id, RunEvent::Cancel).map_err(broken)?,
+            Arrival::Queue => {}
+        }
+        self.settle(&mut work)?;
+        self.commit(work)?;
+        Ok(id)
+    }
+
+    async fn claim(&mut self, tickets: &[Ticket], worker: &WorkerId) -> Result<Vec<Ticket>, Broken> {
+        let keys: Vec<TaskKey> = tickets.iter().map(|ticket| ticket.task).collect();
+        let lease_until = self.lease_until();
+        let mut work = self.begin(&keys);
+        let mut claimed = Vec::new();
+        for ticket in tickets {
+            let by = Holder { attempt: ticket.attempt, owner: worker.clone() };
+            if work.apply(ticket.task, &Event::Start { by, lease_until }, 0.0).is_ok() {
+                claimed.push(*ticket);
+            }
+        }
+        self.commit(work)?;
+        Ok(claimed)
+    }
+
+    async fn heartbeat(&mut self, worker: &WorkerId) -> Result<Vec<Ticket>, Broken> {
+        let mine = self.keys(|task| task.owner.as_ref() == Some(worker));
+        let lease_until = self.lease_until();
+        let kept = self.each(&mine, |task| Event::Beat {
+            by: Holder { attempt: task.attempt, owner: worker.clone() },
+            lease_until,
+        })?;
+        Ok(kept.iter().map(|key| self.tasks[key].ticket()).collect())
+    }
+
+    async fn complete(&mut self, ticket: Ticket, worker: &WorkerId, said: Said, next: bool) -> Result<Heard, Broken> {
+        let by = Holder { attempt: ticket.attempt, owner: worker.clone() };
+        let event = match said {
+            Said::Succeeded => Event::Succeed(by),
+            Said::Failed { retryable } => Event::Fail { by, retryable },
+            Said::Parked { until } => Event::Park { by, until },
+            Said::Skipped => Event::Skip(by),
+            Said::HandedBack => Event::Release(by),
+        };
+        let mut work = self.begin(&[ticket.task]);
+        match work.apply(ticket.task, &event, self.wire.draw()) {
+            Ok(()) => {}
+            Err(refused @ IllegalMove::Run { .. }) => return Err(broken(refused)),
+            Err(_) => return Ok(Heard { accepted: false, next: None }),
+        }
+        self.settle(&mut work)?;
+        let next = if next { self.run_next(&mut work, ticket.task, worker) } else { None };
+        self.commit(work)?;
+        if said == Said::Succeeded {
+            self.data_sets.insert(ticket);
+        }
+        Ok(Heard { accepted: true, next })
+    }
+
+    async fn cancel(&mut self, run: RunId) -> Result<bool, Broken> {
+        let mut work = self.begin(&[]);
+        work.give_runs([self.runs[&run].view]).map_err(broken)?;
+        if work.apply_run(run, RunEvent::Cancel).is_err() {
+            return Ok(false);
+        }
+        self.settle(&mut work)?;
+        self.commit(work)?;
+        Ok(true)
+    }
+
+    async fn resume(&mut self, run: RunId) -> Result<bool, Broken> {
+        let Run { view, pipeline, .. } = self.runs[&run];
+        let needs: Vec<Vec<Ordinal>> = self.pipelines[pipeline].tasks.iter().map(|task| task.needs.clone()).collect();
+        let states: Vec<TaskState> = self.tasks_of(run).map(|task| task.state).collect();
+        let again = resets(&states, &needs);
+        let keys: Vec<TaskKey> = again.iter().map(|reset| TaskKey { run, ordinal: reset.ordinal }).collect();
+        let mut work = self.begin(&keys);
+        work.give_runs([view]).map_err(broken)?;
+        let tasks_left = u32::try_from(again.len()).map_err(|error| error.to_string())?;
+        if work.apply_run(run, RunEvent::Resume { tasks_left }).is_err() {
+            return Ok(false);
+        }
+        for (key, reset) in keys.iter().zip(&again) {
+            work.apply(*key, &Event::Resume(reset.upstream), 0.0).map_err(broken)?;
+        }
+        self.admit(&mut work, pipeline).map_err(broken)?;
+        self.settle(&mut work)?;
+        self.commit(work)?;
+        Ok(true)
+    }
+
+    async fn sweep(&mut self) -> Result<(), Broken> {
+        let now = self.wire.now();
+        let over = self.keys(|task| task.lease_until.is_some_and(|until| until <= now));
+        self.each(&over, |_| Event::LeaseOver)?;
+        let due = self.keys(|task| task.wake_at.is_some_and(|until| until <= now));
+        self.each(&due, |_| Event::Due)?;
+        let old = |key: &TaskKey| self.offered.get(key).is_none_or(|at| now.since(*at) >= OFFER_AGAIN);
+        for key in self.keys(|task| task.state == TaskState::Ready && old(&task.key)) {
+            self.offered.insert(key, now);
+            self.wire.offer(self.tasks[&key].ticket());
+        }
+        Ok(())
+    }
+
+    async fn owner_gone(&mut self, worker: &WorkerId) -> Result<(), Broken> {
+        let mine = self.keys(|task| task.owner.as_ref() == Some(worker));
+        self.each(&mine, |_| Event::OwnerGone).map(drop)
+    }
+
+    async fn world(&mut self) -> Result<World, Broken> {
+        let lease = |task: &TaskView| Some(Lease { ticket: task.ticket(), owner: task.owner.clone()? });
+        let row = |run: &Run| {
+            let pipeline = &self.pipelines[run.pipeline];
+            let limited = pipeline.concurrency.on_overlap != OnOverlap::Allow;
+            RunRow {
+                view: run.view,
+                pipeline: pipeline.name.clone(),
+                max_runs: limited.then_some(pipeline.concurrency.max_runs),
+                trigger_key: run.key.clone(),
+            }
+        };
+        Ok(World {
+            runs: self.runs.values().map(row).collect(),
+            tasks: self.tasks.values().cloned().collect(),
+            audit: self.audit.clone(),
+            leases: self.tasks.values().filter_map(lease).collect(),
+            data_sets: self.data_sets.iter().copied().collect(),
+            ..World::default()
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! Random pipelines, and what must come of them whatever goes wrong on the way.
+
+use tidemill_dag::{
+    id::{Attempt, Ordinal},
+    spec::{Backoff, Concurrency, OnOverlap, RunIf},
+    state::{Policy, TaskState},
+    time::Span,
+};
+
+use super::dice::Dice;
+
+/// What a task does when it runs. All of it follows from the attempt number, so that any worker at
+/// any time does the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Script {
+    Succeeds,
+    /// Fails for good at the first try.
+    Breaks,
+    /// Fails at every try.
+    NeverWorks,
+    /// Fails up to this attempt; there are enough retries.
+    WorksAfter(u32),
+    /// Sees nothing up to this attempt.
+    WaitsUntil(u32),
+    /// Its `when` is false.
+    DoesNotApply,
+}
+
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub needs: Vec<Ordinal>,
+    pub policy: Policy,
+    pub script: Script,
+    /// At most this long, in milliseconds.
+    pub longest: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    pub name: String,
+    pub concurrency: Concurrency,
+    pub tasks: Vec<Task>,
+}
+
+/// One to three pipelines, small ones more often than large ones.
+pub fn draw(dice: &mut Dice) -> Vec<Pipeline> {
+    let count = 1 + dice.below(3);
+    (0..count).map(|n| pipeline(format!("p{n}"), dice)).collect()
+}
+
+fn pipeline(name: String, dice: &mut Dice) -> Pipeline {
+    let most = dice.pick(&[3, 6, 12, 30]);
+    let size = 1 + dice.below(most);
+    let density = dice.pick(&[80, 200, 500]);
+    let overlap = [OnOverlap::Queue, OnOverlap::Queue, OnOverlap::Skip, OnOverlap::CancelRunning, OnOverlap::Allow];
+    let concurrency = Concurrency { max_runs: dice.pick(&[1, 1, 2, 3]), on_overlap: dice.pick(&overlap) };
+    let kind = dice.pick(&[100, 300, 700]);
+    let tasks = (0..size).map(|n| task(n, density, kind, dice)).collect();
+    Pipeline { name, concurrency, tasks }
+}
+
+fn task(n: usize, density: u64, trouble: u64, dice: &mut Dice) -> Task {
+    let before = |n: usize| u32::try_from(n).map(Ordinal).expect("a small plan");
+    let mut needs: Vec<Ordinal> = (0..n).filter(|_| dice.strikes(density)).map(before).collect();
+    if needs.is_empty() && n > 0 && dice.strikes(700) {
+        needs.push(before(n - 1));
+    }
+    let k = u32::try_from(dice.between(1, 2)).unwrap_or(1);
+    let scripts = [
+        Script::Breaks,
+        Script::NeverWorks,
+        Script::WorksAfter(k),
+        Script::WorksAfter(k),
+        Script::WaitsUntil(k),
+        Script::DoesNotApply,
+    ];
+    let script = if dice.strikes(trouble) { dice.pick(&scripts) } else { Script::Succeeds };
+    let rules = [RunIf::AllDone, RunIf::AnyFailed, RunIf::AnySucceeded, RunIf::NoneFailed];
+    let run_if = if dice.strikes(trouble) { dice.pick(&rules) } else { RunIf::AllSucceeded };
+    let backoff = Backoff { initial: Span::seconds(1), max: Span::seconds(5), factor: 2.0 };
+    Task { needs, policy: Policy { run_if, retries: 2, backoff }, script, longest: dice.pick(&[1, 500, 3_000, 9_000]) }
+}
+
+impl Script {
+    /// How a task ends that does this, if it runs at all.
+    const fn ends(self) -> TaskState {
+        match self {
+            Self::Succeeds | Self::WorksAfter(_) | Self::WaitsUntil(_) => TaskState::Succeeded,
+            Self::Breaks | Self::NeverWorks => TaskState::Failed,
+            Self::DoesNotApply => TaskState::Skipped,
+        }
+    }
+
+    /// Whether this attempt still falls short.
+    pub const fn falls_short(self, attempt: Attempt) -> bool {
+        match self {
+            Self::WorksAfter(last) | Self::WaitsUntil(last) => attempt.0 <= last,
+            Self::Succeeds | Self::Breaks | Self::NeverWorks | Self::DoesNotApply => false,
+        }
+    }
+}
+
+impl Pipeline {
+    /// Where every task must stand in the end, from the definition alone.
+    pub fn must_end(&self) -> Vec<TaskState> {
+        let mut ends: Vec<TaskState> = Vec::new();
+        for task in &self.tasks {
+            let before: Vec<TaskState> = task.needs.iter().map(|o| ends[o.0 as usize]).collect();
+            let any = |wanted: &[TaskState]| before.iter().any(|state| wanted.contains(state));
+            let trouble = any(&[TaskState::Failed, TaskState::UpstreamFailed]);
+            let lets_go = match task.policy.run_if {
+                RunIf::AllSucceeded => before.iter().all(|state| *state == TaskState::Succeeded),
+                RunIf::AllDone => true,
+                RunIf::AnyFailed => trouble,
+                RunIf::AnySucceeded => any(&[TaskState::Succeeded]),
+                RunIf::NoneFailed => !trouble,
+            };
+            ends.push(match (lets_go, trouble) {
+                (true, _) => task.script.ends(),
+                (false, true) => TaskState::UpstreamFailed,
+                (false, false) => TaskState::Skipped,
+            });
+        }
+        ends
+    }
+}
