@@ -1,9 +1,21 @@
 //! From text to something that can run: read, check, derive the edges, plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
 
 use crate::{
-    diagnostic::Diagnostic, graph::Graph, id::VersionId, places::Places, plan::Plan, spec::Pipeline,
+    check,
+    diagnostic::Diagnostic,
+    graph::{self, Graph},
+    id::VersionId,
+    links::Linker,
+    places::Places,
+    plan::{self, Plan},
+    read,
+    report::Report,
+    spec::Pipeline,
+    template::probe,
 };
 
 /// A definition longer than this is refused before it is looked at.
@@ -47,8 +59,16 @@ pub struct Compiled {
 /// # Errors
 /// Everything that is wrong, in the order of the text.
 pub fn read(text: &str, known: &Known) -> Result<Compiled, Vec<Diagnostic>> {
-    let _ = (text, known);
-    unimplemented!()
+    let mut problems = Vec::new();
+    let Some(root) = read::parse(text, &mut problems) else { return Err(problems) };
+    let draft = read::definition(&root);
+    problems.extend(draft.problems);
+    let places = Places::new(text, root);
+    let report = Report { places, findings: problems };
+    match draft.pipeline {
+        Some(pipeline) => prove(pipeline, &draft.broken, known, report),
+        None => Err(report.sorted().0),
+    }
 }
 
 /// Reads the bytes of a file.
@@ -56,8 +76,10 @@ pub fn read(text: &str, known: &Known) -> Result<Compiled, Vec<Diagnostic>> {
 /// # Errors
 /// As [`read`]; bytes that are not UTF-8 are reported with their place.
 pub fn read_bytes(bytes: &[u8], known: &Known) -> Result<Compiled, Vec<Diagnostic>> {
-    let _ = (bytes, known);
-    unimplemented!()
+    if let Some(problem) = read::too_large(bytes.len()) {
+        return Err(vec![problem]);
+    }
+    read(read::utf8(bytes).map_err(|problem| vec![problem])?, known)
 }
 
 /// Checks and plans a definition that is a value already, as a stored version is.
@@ -65,6 +87,73 @@ pub fn read_bytes(bytes: &[u8], known: &Known) -> Result<Compiled, Vec<Diagnosti
 /// # Errors
 /// Everything that is wrong, without places.
 pub fn from_pipeline(pipeline: Pipeline, known: &Known) -> Result<Compiled, Vec<Diagnostic>> {
-    let _ = (pipeline, known);
-    unimplemented!()
+    let report = Report { places: Places::default(), findings: Vec::new() };
+    prove(pipeline, &BTreeSet::new(), known, report)
 }
+
+fn prove(
+    pipeline: Pipeline,
+    broken: &BTreeSet<String>,
+    known: &Known,
+    mut report: Report,
+) -> Result<Compiled, Vec<Diagnostic>> {
+    check::pipeline(&pipeline, known, &mut report);
+    let stand_ins = probe::stand_ins(&pipeline);
+    let links = Linker { pipeline: &pipeline, broken, known, report: &mut report, stand_ins }.all();
+    let graph = graph::build(&pipeline, &links);
+    let circular = graph::report_cycles(&graph, &mut report);
+    let plan = if circular { Plan::default() } else { plan::build(&pipeline, &links, &mut report) };
+    let places = report.places.clone();
+    let (findings, failed) = report.sorted();
+    if failed {
+        return Err(findings);
+    }
+    let version = version(&pipeline);
+    Ok(Compiled { pipeline, plan, graph, version, places, warnings: findings })
+}
+
+/// The hash of everything a definition says: its canonical JSON, with sorted keys, and the order of its
+/// tasks, because their ordinals follow it.
+pub fn version(pipeline: &Pipeline) -> VersionId {
+    let order: Vec<&str> = pipeline.tasks.keys().map(String::as_str).collect();
+    let definition = serde_json::to_value(pipeline).unwrap_or_default();
+    let mut canonical = String::new();
+    write_canonical(&json!({ "definition": definition, "order": order }), &mut canonical);
+    VersionId(blake3::hash(canonical.as_bytes()).to_hex().to_string())
+}
+
+fn write_canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let sorted: BTreeMap<&String, &Value> = map.iter().collect();
+            out.push('{');
+            for (index, (key, value)) in sorted.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::String(key.clone()).to_string());
+                out.push(':');
+                write_canonical(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_canonical(item, out);
+            }
+            out.push(']');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push_str(&value.to_string()),
+    }
+}
+
+/// A definition that uses every key that is built.
+#[cfg(test)]
+pub(crate) const EVERYTHING: &str = include_str!("compile/everything.yaml");
+
+#[cfg(test)]
+mod tests;

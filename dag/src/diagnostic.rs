@@ -53,6 +53,17 @@ impl Diagnostic {
         self
     }
 
+    /// Gives it advice.
+    pub fn advise(&mut self, help: impl Into<String>) {
+        self.help = Some(help.into());
+    }
+
+    /// Makes it a warning.
+    pub fn only_warn(&mut self) -> &mut Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
     /// `file:line:column: error[TM0104] path: message` and the help on a line of its own.
     pub fn render(&self, file: &str) -> String {
         let severity = match self.severity {

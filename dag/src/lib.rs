@@ -8,6 +8,7 @@
 //! others, and an executor file in `worker/src/kinds/`.
 
 pub mod backoff;
+mod check;
 pub mod codes;
 pub mod compile;
 pub mod diagnostic;
@@ -15,13 +16,18 @@ pub mod graph;
 pub mod id;
 pub mod invariants;
 pub mod layout;
+mod links;
 pub mod params;
 pub mod places;
 pub mod plan;
+mod read;
+mod report;
 pub mod schedule;
 pub mod schema;
 pub mod secret;
 pub mod spec;
+mod sql;
 pub mod state;
+mod suggest;
 pub mod template;
 pub mod time;

@@ -1,5 +1,7 @@
 //! What runs: the tasks of one version in order, with views folded into their readers.
 
+mod build;
+
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use crate::{
     id::Ordinal,
     spec::{Task, TaskKind},
 };
+
+pub(crate) use build::build;
 
 /// Everything that gets a row in a run. A task's place in `tasks` is its [`Ordinal`]; a task always
 /// stands behind all it needs. Views have no place of their own: they are part of their reader.

@@ -1,11 +1,22 @@
 //! When a cron trigger fires. Pure: the moment to look from is an argument.
 
-use crate::{spec::CronTrigger, time::Timestamp};
+mod cron;
+
+use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono_tz::{TZ_VARIANTS, Tz};
+
+use crate::{spec::CronTrigger, suggest, time::Timestamp};
+use cron::Cron;
 
 /// A cron expression in a time zone, ready to be asked.
+///
+/// Where clocks change: a wall-clock time that is skipped fires once, at the first moment after the gap; one
+/// that comes twice fires the first time. Expressions that fire in every hour follow time itself: they
+/// fire whenever the clock shows a fitting time.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    zone: chrono_tz::Tz,
+    cron: Cron,
+    zone: Tz,
 }
 
 /// Why a cron trigger is not understood.
@@ -36,8 +47,13 @@ impl Schedule {
     /// # Errors
     /// An expression or a zone that is not understood.
     pub fn new(expression: &str, timezone: Option<&str>) -> Result<Self, ScheduleError> {
-        let _ = (expression, timezone);
-        unimplemented!()
+        let zone = match timezone {
+            None => Tz::UTC,
+            Some(name) => name.parse().map_err(|_| ScheduleError::Zone { zone: name.to_owned(), nearest: nearest(name) })?,
+        };
+        let cron = Cron::parse(expression)
+            .map_err(|reason| ScheduleError::Expression { expression: expression.to_owned(), reason })?;
+        Ok(Self { cron, zone })
     }
 
     /// The schedule of a trigger.
@@ -50,8 +66,66 @@ impl Schedule {
 
     /// The first fire time after `after`, not counting `after` itself; `None` when there is none left.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        let _ = (after, self.zone);
-        unimplemented!()
+        let after = after.to_utc();
+        let found = if self.cron.every_hour() { self.next_by_time(after) } else { self.next_by_clock(after) };
+        found.map(Timestamp::from)
+    }
+
+    /// Follows the clock on the wall: every fitting wall-clock time of a day fires once.
+    fn next_by_clock(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut wall = self.wall(after);
+        loop {
+            wall = self.cron.next(wall)?;
+            let moment = match self.zone.from_local_datetime(&wall) {
+                MappedLocalTime::Single(moment) | MappedLocalTime::Ambiguous(moment, _) => moment.to_utc(),
+                MappedLocalTime::None => self.gap_end(wall),
+            };
+            if moment > after {
+                return Some(moment);
+            }
+            wall += TimeDelta::seconds(1);
+        }
+    }
+
+    /// Follows time: goes from one change of the clock to the next, in between wall clock and time run alike.
+    fn next_by_time(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut from = after + TimeDelta::microseconds(1);
+        loop {
+            let offset = self.offset(from);
+            let wall = self.cron.next(from.naive_utc() + offset)?;
+            let moment = (wall - offset).and_utc();
+            if self.offset(moment) == offset {
+                return Some(moment);
+            }
+            from = self.search(from, moment, |at| self.offset(at) != offset);
+        }
+    }
+
+    fn offset(&self, at: DateTime<Utc>) -> TimeDelta {
+        let seconds = self.zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc();
+        TimeDelta::seconds(i64::from(seconds))
+    }
+
+    fn wall(&self, at: DateTime<Utc>) -> NaiveDateTime {
+        at.naive_utc() + self.offset(at)
+    }
+
+    /// The first moment whose wall-clock time is behind one that is skipped.
+    fn gap_end(&self, skipped: NaiveDateTime) -> DateTime<Utc> {
+        let around = TimeDelta::hours(26);
+        let middle = skipped.and_utc();
+        self.search(middle - around, middle + around, |at| self.wall(at) >= skipped)
+    }
+
+    /// The first whole second in `(from, to]` for which `holds` is true, given that it stays true.
+    fn search(&self, from: DateTime<Utc>, to: DateTime<Utc>, holds: impl Fn(DateTime<Utc>) -> bool) -> DateTime<Utc> {
+        let (mut low, mut high) = (from.timestamp(), to.timestamp());
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            let at = DateTime::from_timestamp(middle, 0).unwrap_or(to);
+            if holds(at) { high = middle } else { low = middle }
+        }
+        DateTime::from_timestamp(high, 0).unwrap_or(to)
     }
 
     /// All fire times after `after`, in order.
@@ -64,3 +138,15 @@ impl Schedule {
         self.upcoming(after).take_while(move |moment| *moment <= until)
     }
 }
+
+/// The zone somebody may have meant: by its city, or by its spelling.
+fn nearest(name: &str) -> Option<&'static str> {
+    let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
+    let city = name.trim().replace(' ', "_");
+    names()
+        .find(|zone| zone.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(&city)))
+        .or_else(|| suggest::nearest(name, names()))
+}
+
+#[cfg(test)]
+mod tests;

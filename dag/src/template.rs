@@ -1,11 +1,18 @@
 //! Templates: minijinja with strict names and a budget. In SQL every value becomes a literal by itself.
 
+mod environment;
+mod literal;
+pub(crate) mod names;
+mod outline;
+pub(crate) mod probe;
+
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use chrono::SecondsFormat;
 use serde_json::{Map, Value};
 
 use crate::{
+    codes::tm03,
     id::RunId,
     spec::{ParamType, Pipeline},
     state::TaskState,
@@ -13,15 +20,13 @@ use crate::{
 };
 
 /// What templates can name.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Context {
     /// `params.x`: what the run was started with, defaults filled in.
     pub params: Value,
     /// The parameters' types, so that dates become SQL dates.
-    #[serde(skip)]
     pub types: BTreeMap<String, ParamType>,
     /// `interval.start` and `interval.end`: the stretch of time the run is for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<Interval>,
     /// `run.id`, `run.pipeline`, `run.started`.
     pub run: RunFacts,
@@ -34,7 +39,7 @@ pub struct Context {
 }
 
 /// A stretch of time: from `start`, up to but without `end`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Interval {
     /// The first moment in it.
     pub start: Timestamp,
@@ -43,7 +48,7 @@ pub struct Interval {
 }
 
 /// What templates see of the run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunFacts {
     /// The run; none in a dry run.
     pub id: Option<RunId>,
@@ -54,7 +59,7 @@ pub struct RunFacts {
 }
 
 /// What templates see of a task that came before.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct TaskFacts {
     /// How it ended.
     pub state: TaskState,
@@ -75,6 +80,50 @@ impl Context {
             ..Self::default()
         }
     }
+
+    fn values(&self) -> minijinja::Value {
+        let params = self.params.as_object().into_iter().flatten();
+        let params = minijinja::Value::from_pairs(
+            params.map(|(name, value)| (name.clone(), typed_value(value, self.types.get(name).copied()))),
+        );
+        let run = minijinja::Value::from_pairs([
+            ("id", self.run.id.map_or_else(String::new, |id| id.to_string()).into()),
+            ("pipeline", self.run.pipeline.as_str().into()),
+            ("started", moment(self.run.started)),
+        ]);
+        let mut all = vec![
+            ("params", params),
+            ("run", run),
+            ("trigger", plain(&self.trigger)),
+            ("tasks", plain(&self.tasks)),
+            ("vars", plain(&self.vars)),
+        ];
+        if let Some(Interval { start, end }) = self.interval {
+            let interval = minijinja::Value::from_pairs([("start", moment(start)), ("end", moment(end))]);
+            all.push(("interval", interval));
+        }
+        minijinja::Value::from_pairs(all)
+    }
+}
+
+/// Dates and times are text that only SQL knows from other text.
+fn typed_value(value: &Value, kind: Option<ParamType>) -> minijinja::Value {
+    match (value, kind) {
+        (Value::String(text), Some(ParamType::Date | ParamType::Timestamp)) if literal::typed_moment(text).is_some() => {
+            minijinja::Value::from_safe_string(text.clone())
+        }
+        _ => plain(value),
+    }
+}
+
+fn plain<T: serde::Serialize>(value: T) -> minijinja::Value {
+    minijinja::value::Serde(value).into()
+}
+
+fn moment(at: Timestamp) -> minijinja::Value {
+    let utc = at.to_utc();
+    let digits = if utc.timestamp_subsec_micros() == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };
+    minijinja::Value::from_safe_string(utc.to_rfc3339_opts(digits, true))
 }
 
 /// Why a template gives nothing.
@@ -94,10 +143,28 @@ pub struct TemplateError {
 /// Renders SQL: every value becomes a SQL literal; `| ident` makes a quoted identifier of one.
 ///
 /// # Errors
-/// A template that is not understood, names something that is not there, or takes too long.
+/// A template that is not understood, names something that is not there, or takes too long; a value
+/// without a literal, or in a place where no value may stand.
 pub fn render_sql(template: &str, context: &Context) -> Result<String, TemplateError> {
-    let _ = (template, context);
-    unimplemented!()
+    if literal::reserved(template) {
+        return Err(TemplateError {
+            code: tm03::TEMPLATE_SYNTAX,
+            message: "the text holds a character that no text may hold (U+FDD0 to U+FDD3)".to_owned(),
+            help: None,
+            offset: None,
+        });
+    }
+    if !outline::is_template(template) {
+        return Ok(template.to_owned());
+    }
+    let rendered = environment::render(&environment::SQL, template, context.values());
+    let rendered = rendered.map_err(|error| environment::explain(&error))?;
+    literal::settle(&rendered).map(|settled| settled.sql).map_err(|misplaced| TemplateError {
+        code: tm03::QUOTED_VALUE,
+        message: misplaced.message.to_owned(),
+        help: Some(misplaced.help.to_owned()),
+        offset: misplaced.offset,
+    })
 }
 
 /// Renders plain text.
@@ -105,8 +172,10 @@ pub fn render_sql(template: &str, context: &Context) -> Result<String, TemplateE
 /// # Errors
 /// As [`render_sql`].
 pub fn render_text(template: &str, context: &Context) -> Result<String, TemplateError> {
-    let _ = (template, context);
-    unimplemented!()
+    if !outline::is_template(template) {
+        return Ok(template.to_owned());
+    }
+    environment::render(&environment::TEXT, template, context.values()).map_err(|error| environment::explain(&error))
 }
 
 /// Renders a condition: `true` or `false`, bare or as `{{ … }}`.
@@ -114,8 +183,26 @@ pub fn render_text(template: &str, context: &Context) -> Result<String, Template
 /// # Errors
 /// As [`render_sql`], and anything that is neither true nor false.
 pub fn render_bool(template: &str, context: &Context) -> Result<bool, TemplateError> {
-    let _ = (template, context);
-    unimplemented!()
+    let found = match condition(template) {
+        Some(expression) => {
+            let value = evaluate(expression, context)?;
+            if value.kind() == minijinja::value::ValueKind::Bool {
+                return Ok(value.is_true());
+            }
+            value.to_string()
+        }
+        None => render_text(template, context)?.trim().to_owned(),
+    };
+    match found.as_str() {
+        "true" | "True" => Ok(true),
+        "false" | "False" => Ok(false),
+        other => Err(TemplateError {
+            code: tm03::NOT_BOOLEAN,
+            message: format!("the condition gives `{other}`, which is neither true nor false"),
+            help: Some("compare it with something: `{{ params.x > 0 }}`".to_owned()),
+            offset: None,
+        }),
+    }
 }
 
 /// Renders every text inside a JSON value. A text that is nothing but one `{{ … }}` keeps its value's type.
@@ -123,6 +210,47 @@ pub fn render_bool(template: &str, context: &Context) -> Result<bool, TemplateEr
 /// # Errors
 /// As [`render_sql`].
 pub fn render_value(value: &Value, context: &Context) -> Result<Value, TemplateError> {
-    let _ = (value, context);
-    unimplemented!()
+    match value {
+        Value::String(text) => match outline::single_output(text) {
+            Some(expression) => {
+                let found = evaluate(expression, context)?;
+                serde_json::to_value(found).map_err(|error| TemplateError {
+                    code: tm03::TEMPLATE_FAILED,
+                    message: format!("the value has no JSON form: {error}"),
+                    help: None,
+                    offset: None,
+                })
+            }
+            None => render_text(text, context).map(Value::String),
+        },
+        Value::Array(items) => items.iter().map(|item| render_value(item, context)).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| Ok((key.clone(), render_value(value, context)?)))
+            .collect::<Result<Map<_, _>, _>>()
+            .map(Value::Object),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(value.clone()),
+    }
 }
+
+/// The expression a condition is made of, if it is one: bare, or alone in `{{ … }}`.
+pub(crate) fn condition(template: &str) -> Option<&str> {
+    if outline::is_template(template) { outline::single_output(template) } else { Some(template) }
+}
+
+fn evaluate(expression: &str, context: &Context) -> Result<minijinja::Value, TemplateError> {
+    let explain = |error: minijinja::Error| environment::explain(&error);
+    let value = environment::TEXT.compile_expression(expression).map_err(explain)?.eval(context.values()).map_err(explain)?;
+    if value.is_undefined() {
+        return Err(TemplateError {
+            code: tm03::TEMPLATE_FAILED,
+            message: format!("`{expression}` is not there"),
+            help: Some("check the name's spelling, or give a fallback: `{{ name | default(0) }}`".to_owned()),
+            offset: None,
+        });
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests;

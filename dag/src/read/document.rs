@@ -1,0 +1,179 @@
+//! The document itself and everything in it but tasks.
+
+use indexmap::IndexMap;
+
+use super::{
+    Draft,
+    decode::{At, Decode, Fields, Problems, advise, decode_map, decode_words, single, word, wrong_type},
+    task::{self, Read},
+    tree::{Data, Node},
+};
+use crate::{
+    codes::{tm01, tm04},
+    diagnostic::Diagnostic,
+    spec::{
+        CatchUp, Concurrency, CronTrigger, DatasetTrigger, Defaults, Backoff, OnOverlap, Param, ParamType, Pipeline, Task,
+        Trigger, Webhook, WebhookTrigger,
+    },
+    time::Span,
+};
+
+/// More tasks than this are refused: a run keeps a row for each.
+const MAX_TASKS: usize = 100_000;
+
+pub(super) fn decode(root: &Node) -> Draft {
+    let mut draft = Draft::default();
+    let mut tasks_node = None;
+    let problems = &mut draft.problems;
+    let Some(mut fields) = Fields::of(root, At::ROOT, problems) else {
+        advise(problems, "a definition begins with `pipeline: a_name`, and has `tasks:`");
+        return draft;
+    };
+    let name = fields.required("pipeline");
+    let pipeline = Pipeline {
+        pipeline: name.unwrap_or_default(),
+        description: fields.optional("description"),
+        owner: fields.optional("owner"),
+        triggers: fields.or_default("triggers"),
+        params: fields.or_default("params"),
+        vars: fields.or_default("vars"),
+        concurrency: fields.or_default("concurrency"),
+        defaults: fields.or_default("defaults"),
+        tasks: IndexMap::new(),
+    };
+    if let Some(entry) = fields.find("tasks") {
+        tasks_node = Some(&entry.value);
+    }
+    fields.done();
+    let tasks = match tasks_node {
+        Some(node) => tasks(node, &mut draft),
+        None => {
+            let message = "`tasks` is missing: there is nothing to do";
+            let problem = Diagnostic::error(tm04::NO_TASKS, root.place, "", message)
+                .help("add `tasks:` and under it one `name:` with a kind per task");
+            draft.problems.push(problem);
+            IndexMap::new()
+        }
+    };
+    draft.pipeline = Some(Pipeline { tasks, ..pipeline });
+    draft
+}
+
+fn tasks(node: &Node, draft: &mut Draft) -> IndexMap<String, Task> {
+    let at = At::ROOT;
+    let at = at.key("tasks");
+    let entries = match &node.data {
+        Data::Map(entries) => entries.as_slice(),
+        Data::Null => &[],
+        Data::List(_) | Data::Bool(_) | Data::Number(_) | Data::Text(_) | Data::Broken => {
+            wrong_type::<()>(node, at, "a map from names to tasks", &mut draft.problems);
+            advise(&mut draft.problems, "write each task as `name:` with its settings indented below, without `-`");
+            return IndexMap::new();
+        }
+    };
+    if entries.is_empty() {
+        let problem = Diagnostic::error(tm04::NO_TASKS, node.place, at.to_string(), "there are no tasks")
+            .help("add at least one: a name, and below it a kind such as `extract`, `sql` or `load`");
+        draft.problems.push(problem);
+    }
+    if entries.len() > MAX_TASKS {
+        let message = format!("{} tasks; at most {MAX_TASKS} are read", entries.len());
+        draft.problems.push(Diagnostic::error(tm04::TOO_MANY_TASKS, node.place, at.to_string(), message)
+            .help("split the definition into several pipelines"));
+        return IndexMap::new();
+    }
+    let mut tasks = IndexMap::with_capacity(entries.len());
+    for entry in entries {
+        match task::decode(entry, at.key(&entry.key), &mut draft.problems) {
+            Read::Sound(task) => {
+                tasks.insert(entry.key.clone(), *task);
+            }
+            Read::Broken => {
+                draft.broken.insert(entry.key.clone());
+            }
+        }
+    }
+    tasks
+}
+
+decode_map! { Param {
+    kind: required("type"),
+    default: optional("default"),
+    description: optional("description"),
+} }
+
+decode_map! { Defaults {
+    retries: optional("retries"),
+    backoff: optional("backoff"),
+    timeout: optional("timeout"),
+} }
+
+decode_map! { Concurrency {
+    max_runs: or("max_runs", Concurrency::default().max_runs),
+    on_overlap: or("on_overlap", Concurrency::default().on_overlap),
+} }
+
+decode_map! { Backoff {
+    initial: or("initial", Backoff::default().initial),
+    max: or("max", Backoff::default().max),
+    factor: or("factor", Backoff::default().factor),
+} }
+
+decode_map! { CronTrigger {
+    cron: required("cron"),
+    timezone: optional("timezone"),
+    catch_up: or_default("catch_up"),
+} }
+
+decode_map! { Webhook { preset: required("preset"), secret: required("secret") } }
+decode_map! { WebhookTrigger { webhook: required("webhook") } }
+decode_map! { DatasetTrigger { dataset: required("dataset") } }
+
+decode_words! { OnOverlap {
+    "queue" => Queue, "skip" => Skip, "cancel_running" => CancelRunning, "allow" => Allow,
+} }
+
+decode_words! { ParamType {
+    "string" => String, "integer" => Integer, "number" => Number,
+    "boolean" => Boolean, "date" => Date, "timestamp" => Timestamp,
+} }
+
+impl Decode for CatchUp {
+    fn decode(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
+        if let Data::Map(_) = &node.data {
+            let (_, entry) = single(node, at, &["window"], problems)?;
+            return Span::decode(&entry.value, at.key("window"), problems).map(Self::Window);
+        }
+        match word(node, at, &["all", "latest", "none"], problems)? {
+            "all" => Some(Self::All),
+            "latest" => Some(Self::Latest),
+            _ => Some(Self::None),
+        }
+    }
+}
+
+impl Decode for Trigger {
+    fn decode(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
+        const FORMS: [&str; 3] = ["cron", "webhook", "dataset"];
+        let Data::Map(entries) = &node.data else {
+            wrong_type::<()>(node, at, "a trigger", problems);
+            advise(problems, "write `- cron: \"0 6 * * *\"`");
+            return None;
+        };
+        let forms: Vec<_> = entries.iter().filter(|entry| FORMS.contains(&entry.key.as_str())).collect();
+        if let [_, second, ..] = forms.as_slice() {
+            let message = format!("`{}` is one too many: a trigger has one form", second.key);
+            problems.push(
+                Diagnostic::error(tm01::ONE_OF, second.place, at.to_string(), message)
+                    .help(format!("begin a new trigger: `- {}: …`", second.key)),
+            );
+            return None;
+        }
+        match forms.first().map(|entry| entry.key.as_str()) {
+            Some("cron") => CronTrigger::decode(node, at, problems).map(Self::Cron),
+            Some("webhook") => WebhookTrigger::decode(node, at, problems).map(Self::Webhook),
+            Some("dataset") => DatasetTrigger::decode(node, at, problems).map(Self::Dataset),
+            _ => single(node, at, &FORMS, problems).and(None),
+        }
+    }
+}
