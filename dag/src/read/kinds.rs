@@ -90,6 +90,7 @@ decode_map! { Python {
     code: optional("code"),
     function: or("function", "run".to_owned()),
     inputs: with(inputs, "inputs"),
+    env: or_default("env"),
     args: or_default("args"),
     returns: or_default("returns"),
     limits: or_default("limits"),
