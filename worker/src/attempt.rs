@@ -74,10 +74,7 @@ pub(crate) async fn run(site: &Arc<Site>, claimed: Claimed) -> Outcome {
     let done = done.unwrap_or_else(|_| Err(TaskError::Internal("the handler panicked".to_owned())));
     let masks = log.masks();
     let outcome = match done {
-        Ok(Done::Output(mut output)) => {
-            masks.apply_to_json(&mut output);
-            Outcome::Succeeded { output }
-        }
+        Ok(Done::Output(output)) => Outcome::Succeeded { output: masked(output, &masks) },
         Ok(Done::Park { wake_at, reason }) => Outcome::Parked { wake_at, reason: masks.apply(&reason).into_owned() },
         Ok(Done::Skip(reason)) => Outcome::Skipped { reason },
         Err(error) => {
@@ -89,6 +86,16 @@ pub(crate) async fn run(site: &Arc<Site>, claimed: Claimed) -> Outcome {
     };
     log.finish().await;
     outcome
+}
+
+/// Hides secrets in what the user's side said. Manifests are ours: their hashes and file names must stay.
+fn masked(mut output: Value, masks: &Masks) -> Value {
+    for (key, part) in output.as_object_mut().into_iter().flatten() {
+        if !matches!(key.as_str(), "manifest" | "quarantine") {
+            masks.apply_to_json(part);
+        }
+    }
+    output
 }
 
 async fn perform(site: &Arc<Site>, claimed: &Claimed, log: &AttemptLog) -> Result<Done, TaskError> {

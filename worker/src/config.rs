@@ -29,12 +29,12 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// The defaults: two slots per core but at least four, the default queue, a lease of six seconds.
+    /// The defaults: four slots per core but at least eight, the default queue, a lease of six seconds.
     pub fn new(id: WorkerId, data_dir: impl Into<PathBuf>, project_dir: impl Into<PathBuf>) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             id,
-            slots: (cores * 2).max(4),
+            slots: (cores * 4).max(8),
             queues: vec![DEFAULT_QUEUE.to_owned()],
             lease: Duration::from_secs(6),
             data_dir: data_dir.into(),

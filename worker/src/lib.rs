@@ -22,6 +22,8 @@ mod queue;
 pub mod sandbox;
 mod secret;
 mod session;
+#[cfg(test)]
+mod testing;
 mod worker;
 
 pub use config::{Wiring, WorkerConfig};

@@ -184,20 +184,28 @@ impl AttemptLog {
 
     /// Lines without an end count as lines now. Waits until all is stored if anything was printed.
     pub async fn finish(&self) {
-        let any = {
-            let state = &mut *lock(&self.state);
-            for (index, stream) in [LogStream::Stdout, LogStream::Stderr].into_iter().enumerate() {
-                let whole = std::mem::take(&mut state.partial[index]);
-                if !whole.is_empty() {
-                    self.raw(state, stream, &whole);
-                }
-            }
-            self.note_dropped(state);
-            state.seq > 0
-        };
-        if any {
+        if self.finish_lines() {
             self.writer.flush().await;
         }
+    }
+
+    /// Lines without an end count as lines now. Returns whether anything was printed.
+    pub fn finish_lines(&self) -> bool {
+        let state = &mut *lock(&self.state);
+        for (index, stream) in [LogStream::Stdout, LogStream::Stderr].into_iter().enumerate() {
+            let whole = std::mem::take(&mut state.partial[index]);
+            if !whole.is_empty() {
+                self.raw(state, stream, &whole);
+            }
+        }
+        self.note_dropped(state);
+        state.seq > 0
+    }
+
+    /// Lines dropped and not noted yet.
+    #[cfg(test)]
+    pub fn dropped(&self) -> u64 {
+        lock(&self.state).dropped
     }
 
     /// The last few lines printed.

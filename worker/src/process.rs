@@ -79,6 +79,8 @@ pub(crate) struct Running {
 pub(crate) struct Leader {
     child: Child,
     group: Group,
+    /// The thread must outlive the process.
+    _starter: Starter,
 }
 
 /// The reading ends of a process' output.
@@ -177,6 +179,7 @@ pub(crate) fn describe_end(status: ExitStatus) -> String {
 
 struct Job {
     program: Program,
+    starter: Starter,
     runtime: tokio::runtime::Handle,
     answer: oneshot::Sender<io::Result<Running>>,
 }
@@ -192,7 +195,7 @@ impl Starter {
         std::thread::Builder::new().name("tidemill-start".to_owned()).spawn(move || {
             while let Ok(job) = inbox.recv() {
                 let _in_runtime = job.runtime.enter();
-                let _ = job.answer.send(start(job.program));
+                let _ = job.answer.send(start(job.program, job.starter));
             }
         })?;
         Ok(Self(jobs))
@@ -201,14 +204,15 @@ impl Starter {
     /// Starts one process.
     pub async fn start(&self, program: Program) -> io::Result<Running> {
         let (answer, started) = oneshot::channel();
-        let job = Job { program, runtime: tokio::runtime::Handle::current(), answer };
+        let runtime = tokio::runtime::Handle::current();
+        let job = Job { program, starter: self.clone(), runtime, answer };
         let gone = || io::Error::other("the thread that starts processes has ended");
         self.0.send(job).map_err(|_| gone())?;
         started.await.map_err(|_| gone())?
     }
 }
 
-fn start(program: Program) -> io::Result<Running> {
+fn start(program: Program, starter: Starter) -> io::Result<Running> {
     let Program { words, env, folder, stdin, confinement } = program;
     let (name, arguments) = words.split_first().ok_or_else(|| io::Error::other("no program was named"))?;
     let (stdout_read, stdout_write) = io::pipe()?;
@@ -228,7 +232,7 @@ fn start(program: Program) -> io::Result<Running> {
     unsafe { command.pre_exec(move || confinement.apply()) };
     let child = Command::from(command).kill_on_drop(true).spawn()?;
     let id = child.id().and_then(|id| i32::try_from(id).ok()).ok_or_else(|| io::Error::other("no process id"))?;
-    let leader = Leader { group: Group(Pid::from_raw(id)), child };
+    let leader = Leader { group: Group(Pid::from_raw(id)), child, _starter: starter };
     let output = Output {
         stdout: pipe::Receiver::from_owned_fd(stdout_read.into())?,
         stderr: pipe::Receiver::from_owned_fd(stderr_read.into())?,

@@ -73,3 +73,6 @@ pub(crate) enum Reply {
     /// Rows, in a file of the scratch folder.
     Rows(output::Written),
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,7 +99,7 @@ pub fn resolve(
     render: impl Fn(&str) -> Result<String, TaskError>,
 ) -> Result<Secret, TaskError> {
     let pieces = split(written).map_err(|error| TaskError::Secret {
-        place: error.written.clone(),
+        place: error.written,
         reason: error.reason,
     })?;
     let mut text = String::new();
