@@ -9,6 +9,7 @@ use std::{fmt, io, ops::Range, path::PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tidemill_dag::codes::tm08;
 
 pub use folder::Folder;
 
@@ -42,6 +43,18 @@ pub enum BlobError {
         #[source]
         source: io::Error,
     },
+}
+
+impl BlobError {
+    /// The public code, as in the pages of `docs/errors`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Name(_) => tm08::BLOB_NAME,
+            Self::NotFound(_) => tm08::NO_BLOB,
+            Self::Range { .. } => tm08::BLOB_RANGE,
+            Self::Io { .. } => tm08::BLOB_IO,
+        }
+    }
 }
 
 /// A blob being written. It becomes visible at [`BlobWriter::finish`]; dropped before that it leaves nothing.
@@ -80,3 +93,6 @@ pub fn check_name(name: &str) -> Result<(), BlobError> {
     };
     if name.len() <= 1_024 && name.split('/').all(part) { Ok(()) } else { Err(BlobError::Name(name.to_owned())) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ mod schema;
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    Executor, Postgres, Sqlite, Transaction,
+    Connection, Executor, PgConnection, Postgres, Sqlite, Transaction,
     pool::PoolOptions,
     postgres::{PgConnectOptions, PgPool},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous},
@@ -47,6 +47,8 @@ pub(crate) enum Tx {
 
 /// How long a process waits for another one that writes to the same SQLite file.
 const BUSY: Duration = Duration::from_secs(10);
+/// How long an operation waits for a connection to PostgreSQL.
+const PATIENCE: Duration = Duration::from_secs(10);
 const READERS: u32 = 4;
 const CONNECTIONS: u32 = 10;
 
@@ -109,7 +111,10 @@ impl Db {
                 ("jit", "off"),
             ])
             .statement_cache_capacity(256);
-        PoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false).connect_with(options).await.map(Self::Postgres)
+        // A pool would go on trying where nothing listens; whoever opens wants to know at once.
+        PgConnection::connect_with(&options).await?.close().await?;
+        let pool = PoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).test_before_acquire(false);
+        Ok(Self::Postgres(pool.connect_lazy_with(options)))
     }
 
     /// Begins a transaction that may write. SQLite takes its write lock at once: a read that turns into
@@ -225,12 +230,15 @@ fn failed(action: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
 /// An address for people: what stands between the user's name and the host, and every option, stays out.
 pub(crate) fn redact(url: &str) -> String {
     let (url, options) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?…"));
-    let hidden = url.split_once("://").and_then(|(scheme, rest)| {
-        let (login, place) = rest.rsplit_once('@')?;
-        let user = login.split_once(':').map_or(login.to_owned(), |(user, _)| format!("{user}:…"));
-        Some(format!("{scheme}://{user}@{place}"))
-    });
-    format!("{}{options}", hidden.as_deref().unwrap_or(url))
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (&url[..scheme.len() + 3], rest));
+    let shown = match rest.rsplit_once('@') {
+        Some((login, place)) => match login.split_once(':') {
+            Some((user, _)) => format!("{user}:…@{place}"),
+            None => rest.to_owned(),
+        },
+        None => rest.to_owned(),
+    };
+    format!("{scheme}{shown}{options}")
 }
 
 /// Whether the same transaction may succeed when it is tried again at once.
@@ -280,6 +288,7 @@ mod tests {
             ("postgres://db/tm", "postgres://db/tm"),
             ("sqlite:state.db", "sqlite:state.db"),
             ("mysql://u:s3cret@h/d", "mysql://u:…@h/d"),
+            ("u:s3cret@h/d", "u:…@h/d"),
         ] {
             assert_eq!(redact(url), shown);
         }

@@ -31,6 +31,33 @@ pub(crate) struct Desk {
     pub clock: Arc<dyn Clock>,
     pub chance: Arc<dyn Chance>,
     pub transport: Arc<dyn Transport>,
+    #[cfg(test)]
+    faults: std::sync::Mutex<Option<Fault>>,
+}
+
+/// Where the next shared transaction breaks off, as if the process had ended there.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    BeforeCommit,
+    AfterCommit,
+}
+
+#[cfg(test)]
+impl Desk {
+    pub fn fail_next(&self, fault: Fault) {
+        *self.faults.lock().expect("no panic") = Some(fault);
+    }
+
+    fn breaks(&self, here: Fault) -> Result<(), StoreError> {
+        let mut planned = self.faults.lock().expect("no panic");
+        if *planned != Some(here) {
+            return Ok(());
+        }
+        *planned = None;
+        let source = Arc::new(sqlx::Error::Io(std::io::Error::other("planned")));
+        Err(StoreError::Database { action: "commit", source })
+    }
 }
 
 /// A moment of a schedule, noted together with the run that it makes.
@@ -61,6 +88,17 @@ pub(crate) struct Pending {
 }
 
 impl Desk {
+    pub fn new(db: Db, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>, transport: Arc<dyn Transport>) -> Self {
+        Self {
+            db,
+            clock,
+            chance,
+            transport,
+            #[cfg(test)]
+            faults: std::sync::Mutex::default(),
+        }
+    }
+
     /// Serves until every handle to the store is gone.
     pub async fn serve(self: Arc<Self>, mut requests: mpsc::Receiver<Pending>) {
         let mut arrived = Vec::with_capacity(MOST);
@@ -106,7 +144,11 @@ impl Desk {
             Some(Request::Create(..)) => self.create(&mut tx, requests).await?,
             Some(Request::Claim { .. } | Request::Complete(_)) | None => self.work(&mut tx, requests).await?,
         };
+        #[cfg(test)]
+        self.breaks(Fault::BeforeCommit)?;
         tx.commit().await?;
+        #[cfg(test)]
+        self.breaks(Fault::AfterCommit)?;
         self.follow_up(after).await;
         Ok(answers)
     }

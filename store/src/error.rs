@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use tidemill_dag::id::{RunId, VersionId};
+use tidemill_dag::{
+    codes::tm08,
+    id::{RunId, VersionId},
+};
 
 use crate::transport::TransportError;
 
@@ -89,18 +92,18 @@ impl StoreError {
     /// The public code, as in the pages of `docs/errors`.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Address { .. } => "TM0801",
-            Self::Open { .. } => "TM0802",
-            Self::Migrate { .. } => "TM0803",
-            Self::Database { .. } => "TM0804",
-            Self::Row { .. } => "TM0805",
-            Self::Contended { .. } => "TM0806",
-            Self::NoRun(_) => "TM0807",
-            Self::NoVersion(_) => "TM0808",
-            Self::NoPipeline(_) => "TM0809",
-            Self::Refused { .. } => "TM0810",
-            Self::Transport(_) => "TM0811",
-            Self::Closed => "TM0812",
+            Self::Address { .. } => tm08::ADDRESS,
+            Self::Open { .. } => tm08::OPEN,
+            Self::Migrate { .. } => tm08::MIGRATE,
+            Self::Database { .. } => tm08::DATABASE,
+            Self::Row { .. } => tm08::ROW,
+            Self::Contended { .. } => tm08::CONTENDED,
+            Self::NoRun(_) => tm08::NO_RUN,
+            Self::NoVersion(_) => tm08::NO_VERSION,
+            Self::NoPipeline(_) => tm08::NO_PIPELINE,
+            Self::Refused { .. } => tm08::REFUSED,
+            Self::Transport(_) => tm08::TRANSPORT,
+            Self::Closed => tm08::CLOSED,
         }
     }
 }

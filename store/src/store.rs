@@ -43,7 +43,7 @@ impl Store {
         transport: Arc<dyn Transport>,
     ) -> Result<Self, StoreError> {
         let db = Db::open(url).await?;
-        let desk = Arc::new(Desk { db, clock, chance, transport });
+        let desk = Arc::new(Desk::new(db, clock, chance, transport));
         let (requests, waiting) = mpsc::channel(WAITING);
         tokio::spawn(Arc::clone(&desk).serve(waiting));
         Ok(Self { desk, sweeps: Arc::default(), requests })

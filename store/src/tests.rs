@@ -1,7 +1,16 @@
 //! One suite, two databases. Every case gets an empty database of its own, and ends with the seven invariants.
 
 mod bed;
+mod concurrency;
+mod crashes;
+mod definitions;
+mod graph;
 mod life;
+mod logs;
+mod races;
+mod schema;
+mod secrets;
+mod speed;
 
 /// Runs every case on both databases.
 macro_rules! cases {
@@ -30,4 +39,15 @@ cases! {
         a_skipped_task_skips_its_readers, a_task_that_is_handed_back_goes_to_the_next, the_same_report_counts_once,
         a_stale_ticket_gets_nothing, only_the_owner_reports, a_worker_goes_on_with_the_next_task,
         a_worker_that_repeats_itself_gets_the_same_next_task, outputs_reach_their_readers, text_with_a_nul_is_stored;
+    graph: bad_news_runs_down_ten_thousand_tasks, bad_news_runs_down_a_long_chain, a_join_waits_for_all,
+        a_cleanup_runs_after_a_failure, a_run_without_tasks_is_done, a_plan_out_of_order_is_refused;
+    concurrency: queued_runs_start_in_turn, an_overlapping_run_is_skipped, a_newer_run_takes_the_place,
+        runs_that_may_overlap_do, one_key_makes_one_run, many_runs_at_once_keep_the_limit, the_sweep_starts_what_may_start;
+    crashes: a_lost_lease_is_offered_again, the_fifth_crash_fails_the_task, a_dead_owner_loses_at_once,
+        a_heartbeat_keeps_the_lease, the_first_sweep_offers_everything, silence_offers_again,
+        a_crash_before_the_commit_leaves_nothing, a_crash_after_the_commit_leaves_all;
+    races: two_processes_claim_each_task_once, a_thousand_reports_at_once, cancel_against_complete, everything_at_once;
+    definitions: versions_are_numbered_and_kept, schedules_fire_each_moment_once, runs_are_listed_page_by_page,
+        cancel_and_resume, resume_waits_for_its_place, unknown_things_are_named;
+    logs: lines_are_read_where_one_left_off, a_follower_misses_nothing;
 }

@@ -1,1 +1,18 @@
-codes! {}
+codes! {
+    ADDRESS: "TM0801" = "The address of the state database cannot be read",
+    OPEN: "TM0802" = "The state database cannot be opened",
+    MIGRATE: "TM0803" = "The schema of the state database cannot be brought up to date",
+    DATABASE: "TM0804" = "The state database failed in the middle of something",
+    ROW: "TM0805" = "A stored row holds something unexpected",
+    CONTENDED: "TM0806" = "Other processes kept changing the same rows",
+    NO_RUN: "TM0807" = "There is no such run",
+    NO_VERSION: "TM0808" = "There is no such version",
+    NO_PIPELINE: "TM0809" = "There is no such pipeline",
+    REFUSED: "TM0810" = "The state of a run does not allow it",
+    TRANSPORT: "TM0811" = "Tickets cannot be sent or taken",
+    CLOSED: "TM0812" = "The store is closed",
+    BLOB_NAME: "TM0813" = "That is not the name of a blob",
+    NO_BLOB: "TM0814" = "There is no such blob",
+    BLOB_RANGE: "TM0815" = "A blob is shorter than expected",
+    BLOB_IO: "TM0816" = "A blob cannot be written or read",
+}

@@ -1,6 +1,6 @@
 //! Runs that have no rows yet: decided in memory, then inserted as they are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tidemill_dag::{
     id::{Ordinal, RunId, TaskKey},
@@ -12,7 +12,7 @@ use tidemill_dag::{
 use crate::{
     DEFAULT_QUEUE, NewRun, NewTask, StoreError,
     db::{Arg, Batch, Sql, Tx, batch},
-    door::{EventRows, Offer, first_ready, refused, started},
+    door::{EventRows, Offer, first_ready, started},
 };
 
 const RUNS: Sql = batch!(
@@ -71,11 +71,11 @@ impl Newborn {
 
     /// Decides what becomes of a run's rows on arrival, and keeps them.
     pub fn add(&mut self, run: &NewRun, event: Option<RunEvent>) -> Result<RunState, StoreError> {
-        if let Some((ordinal, task)) = (0..).zip(&run.tasks).find(|(ordinal, task)| task.needs.iter().any(|it| it.0 >= *ordinal)) {
-            let why = format!("task {ordinal} (`{}`) needs a task that does not stand before it", task.name);
-            return Err(StoreError::Refused { what: format!("the creation of {}", run.id), why });
-        }
-        let born = Born::of(run, event, self.now).map_err(|why| refused(format!("the creation of {}", run.id), &why))?;
+        let refuse = |why| StoreError::Refused { what: format!("the creation of {}", run.id), why };
+        misplaced(run).map_or(Ok(()), |name| {
+            Err(refuse(format!("task `{name}` must stand behind all it needs and name each of them once")))
+        })?;
+        let born = Born::of(run, event, self.now).map_err(|why| refuse(why.to_string()))?;
         for step in &born.moves {
             self.events.plain(step);
         }
@@ -152,6 +152,15 @@ impl Newborn {
         self.events.write(tx).await?;
         Ok(self.offers)
     }
+}
+
+/// The first task that needs one that does not stand before it, or one twice: it would wait for ever.
+fn misplaced(run: &NewRun) -> Option<&str> {
+    let well = |(ordinal, task): &(u32, &NewTask)| {
+        let mut seen = HashSet::new();
+        task.needs.iter().all(|before| before.0 < *ordinal && seen.insert(before))
+    };
+    (0..).zip(&run.tasks).find(|task| !well(task)).map(|(_, task)| task.name.as_str())
 }
 
 const fn overlap(on_overlap: OnOverlap) -> &'static str {

@@ -1,0 +1,117 @@
+//! Workers that die, tickets that get lost, processes that end in the middle.
+
+use std::time::Duration;
+
+use tidemill_dag::{
+    id::Attempt,
+    state::{RunState, TaskState},
+    time::Clock,
+};
+
+use super::bed::{Bed, LEASE, drain, success, worker};
+use crate::{StoreError, desk::Fault};
+
+pub async fn a_lost_lease_is_offered_again(bed: &Bed) {
+    let run = bed.run(&[&[]]).await;
+    let lost = bed.claim_one("dead").await;
+    assert_eq!(bed.store.sweep().await.expect("a sweep").leases_lost, 0);
+    bed.clock.advance(LEASE);
+    assert_eq!(bed.store.sweep().await.expect("a sweep").leases_lost, 1);
+    let again = bed.claim_one("alive").await;
+    assert_eq!(again.ticket.attempt, Attempt(2));
+    assert!(!bed.complete(&lost, "dead", success()).await.accepted, "the fence has passed it");
+    assert!(bed.store.heartbeat(&worker("dead"), LEASE).await.expect("a beat").is_empty());
+    assert!(bed.complete(&again, "alive", success()).await.accepted);
+    assert_eq!(bed.task(run, 0).await.crashes, 1);
+}
+
+pub async fn the_fifth_crash_fails_the_task(bed: &Bed) {
+    let run = bed.run(&[&[], &[0]]).await;
+    for _ in 0..5 {
+        bed.claim_one("w").await;
+        bed.clock.advance(LEASE);
+        assert_eq!(bed.store.sweep().await.expect("a sweep").leases_lost, 1);
+    }
+    assert_eq!(bed.states(run).await, [TaskState::Failed, TaskState::UpstreamFailed]);
+    assert_eq!(bed.state(run).await, RunState::Failed);
+}
+
+pub async fn a_dead_owner_loses_at_once(bed: &Bed) {
+    let run = bed.run(&[&[], &[], &[]]).await;
+    let tickets = bed.tickets().await;
+    bed.store.claim(&tickets[..2], &worker("dead"), LEASE).await.expect("claims");
+    bed.store.claim(&tickets[2..], &worker("alive"), LEASE).await.expect("a claim");
+    assert_eq!(bed.store.expire_owner(&worker("dead")).await.expect("an answer"), 2);
+    assert_eq!(bed.store.expire_owner(&worker("dead")).await.expect("an answer"), 0);
+    assert_eq!(bed.states(run).await, [TaskState::Ready, TaskState::Ready, TaskState::Running]);
+    assert_eq!(bed.tickets().await.len(), 2);
+}
+
+pub async fn a_heartbeat_keeps_the_lease(bed: &Bed) {
+    bed.run(&[&[], &[]]).await;
+    let mut held: Vec<_> = bed.claim("w").await.into_iter().map(|it| it.ticket).collect();
+    held.sort();
+    for _ in 0..5 {
+        bed.clock.advance(LEASE / 2);
+        let mut told = bed.store.heartbeat(&worker("w"), LEASE).await.expect("a beat");
+        told.sort();
+        assert_eq!(told, held);
+        assert_eq!(bed.store.sweep().await.expect("a sweep").leases_lost, 0);
+        assert!(bed.store.still_current(held[0], &worker("w")).await.expect("an answer"));
+    }
+}
+
+pub async fn the_first_sweep_offers_everything(bed: &Bed) {
+    bed.run(&[&[], &[], &[]]).await;
+    bed.transport.clear();
+    let (restarted, transport) = bed.another().await;
+    bed.clock.advance(Duration::from_millis(1));
+    assert_eq!(restarted.sweep().await.expect("a sweep").offered, 3);
+    let tickets = drain(&transport).await;
+    assert_eq!(restarted.claim(&tickets, &worker("w"), LEASE).await.expect("claims").len(), 3);
+    assert_eq!(restarted.sweep().await.expect("a sweep").offered, 0);
+}
+
+pub async fn silence_offers_again(bed: &Bed) {
+    bed.run(&[&[]]).await;
+    bed.store.sweep().await.expect("the first sweep");
+    bed.transport.clear();
+    bed.clock.advance(Duration::from_secs(4));
+    assert_eq!(bed.store.sweep().await.expect("a sweep").offered, 0, "it was offered lately");
+    bed.clock.advance(Duration::from_secs(2));
+    assert_eq!(bed.store.sweep().await.expect("a sweep").offered, 1);
+    let tickets = bed.tickets().await;
+    bed.clock.advance(Duration::from_secs(6));
+    bed.store.sweep().await.expect("a sweep");
+    let twice: Vec<_> = tickets.into_iter().chain(bed.tickets().await).collect();
+    assert_eq!(twice.len(), 2);
+    assert_eq!(bed.store.claim(&twice, &worker("w"), LEASE).await.expect("claims").len(), 1);
+}
+
+pub async fn a_crash_before_the_commit_leaves_nothing(bed: &Bed) {
+    let run = bed.run(&[&[], &[0]]).await;
+    let claimed = bed.claim_one("w").await;
+    bed.store.desk.fail_next(Fault::BeforeCommit);
+    let failed = bed.store.complete(super::bed::report(&claimed, "w", success())).await;
+    assert!(matches!(failed, Err(StoreError::Database { .. })), "{failed:?}");
+    assert_eq!(bed.states(run).await, [TaskState::Running, TaskState::Blocked]);
+    bed.holds().await;
+    assert!(bed.complete(&claimed, "w", success()).await.accepted, "told again");
+    assert_eq!(bed.work_off("w").await, 1);
+}
+
+pub async fn a_crash_after_the_commit_leaves_all(bed: &Bed) {
+    let run = bed.run(&[&[], &[0]]).await;
+    let claimed = bed.claim_one("w").await;
+    bed.store.desk.fail_next(Fault::AfterCommit);
+    let failed = bed.store.complete(super::bed::report(&claimed, "w", success())).await;
+    assert!(matches!(failed, Err(StoreError::Database { .. })), "{failed:?}");
+    assert_eq!(bed.states(run).await, [TaskState::Succeeded, TaskState::Ready]);
+    assert!(bed.transport.is_empty(), "the ticket died with the process");
+    bed.holds().await;
+    assert!(bed.complete(&claimed, "w", success()).await.accepted, "told again, counted once");
+    assert!(bed.clock.now() > tidemill_dag::time::Timestamp(0));
+    bed.clock.advance(Duration::from_secs(6));
+    assert_eq!(bed.store.sweep().await.expect("a sweep").offered, 1);
+    assert_eq!(bed.work_off("w").await, 1);
+}
