@@ -53,6 +53,9 @@ pub struct Column {
     /// Whether no value was seen twice and none was missing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unique: bool,
+    /// Whether the same holds once identical rows are dropped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unique_once: bool,
     /// Whether a missing value was seen.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nulls: bool,

@@ -44,7 +44,7 @@ pub(crate) fn parts(name: &str) -> Vec<String> {
 }
 
 /// What people say for a part of a name; each may be several words. The part itself is always among them.
-const SAID: [(&str, &[&str]); 52] = [
+const SAID: [(&str, &[&str]); 53] = [
     ("acct", &["account"]),
     ("addr", &["address"]),
     ("alt", &["altitude", "elevation"]),
@@ -88,6 +88,7 @@ const SAID: [(&str, &[&str]); 52] = [
     ("qty", &["quantity"]),
     ("quantity", &["qty"]),
     ("sched", &["scheduled", "planned"]),
+    ("signup", &["sign up", "signed up", "registration", "registered"]),
     ("tailnum", &["tail number", "tail num"]),
     ("temp", &["temperature"]),
     ("ts", &["timestamp", "time"]),
@@ -137,14 +138,15 @@ pub(crate) fn column_phrases(name: &str) -> Vec<Vec<String>> {
     }
     phrases.extend(looked_up(&WHOLE, name).into_iter().map(stems));
     if let Some((last, first)) = parts.split_last()
-        && last == "at"
+        && ["at", "date", "on"].contains(&last.as_str())
         && !first.is_empty()
     {
         let first: Vec<String> = first.iter().map(|p| stem(p)).collect();
+        let bare: Vec<Vec<String>> = phrases.iter().filter(|p| p.len() > 1).map(|p| p[..p.len() - 1].to_vec()).collect();
         for tail in ["date", "time"] {
             phrases.push([first.clone(), vec![tail.to_owned()]].concat());
         }
-        phrases.push(first);
+        phrases.extend(bare);
     }
     phrases
 }

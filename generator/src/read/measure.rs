@@ -1,0 +1,141 @@
+//! Numbers per group: counts, sums, averages and the like.
+
+use super::{Read, Reader};
+use crate::request::{Agg, Clause, ColumnM, Expr, MeasureM, Noun, What};
+
+const AGGREGATES: [(&[&str], Agg); 6] = [
+    (&["average", "avg", "mean"], Agg::Avg),
+    (&["total", "sum of", "sum", "combined", "total sum of", "overall"], Agg::Sum),
+    (&["minimum", "min", "lowest", "smallest", "earliest", "shortest"], Agg::Min),
+    (&["maximum", "max", "highest", "largest", "biggest", "greatest", "latest", "longest"], Agg::Max),
+    (&["median"], Agg::Median),
+    (&["standard deviation of", "standard deviation in", "standard deviation", "stddev", "stddev of"], Agg::Deviation),
+];
+
+impl Reader<'_> {
+    /// One or several measures.
+    pub(super) fn measures(&self, at: usize) -> Read<Clause> {
+        let at = self.skip(at, &["with", "and", "show", "including", "together with", "along with", "plus", "compute", "as well as"]);
+        let (end, lists) = self.list(at, |p| self.measure_group(p))?;
+        Some((end, Clause::Measures(lists.concat())))
+    }
+
+    /// Whether a measure begins here: such words end a list of columns or groups.
+    pub(super) fn aggregate_at(&self, at: usize) -> bool {
+        self.measure_group(at).is_some()
+    }
+
+    /// "average and maximum departure delay", "number of flights".
+    pub(super) fn measure_group(&self, at: usize) -> Read<Vec<MeasureM>> {
+        let start = self.the(at);
+        let (end, mut measures) = self
+            .share(start)
+            .or_else(|| self.counted(start))
+            .map(|(end, what)| (end, vec![MeasureM { at: start..end, what, name: None }]))
+            .or_else(|| self.aggregated(start))?;
+        let (end, name) = self.named_as(end);
+        if let ([only], Some(name)) = (measures.as_mut_slice(), name) {
+            only.name = Some(name);
+            return Some((end, measures));
+        }
+        Some((measures.last().map_or(end, |m| m.at.end), measures))
+    }
+
+    /// A single measure without a name of its own.
+    pub(super) fn measure(&self, at: usize) -> Read<MeasureM> {
+        let (end, mut measures) = self.measure_group(at)?;
+        (measures.len() == 1).then(|| (end, measures.remove(0)))
+    }
+
+    /// "as n", "called total_delay".
+    fn named_as(&self, at: usize) -> (usize, Option<String>) {
+        let found = self.any(at, &["as", "called", "named"]).and_then(|p| {
+            let p = self.skip(p, &["column"]);
+            self.new_name(p).filter(|(end, _)| !self.names_target(*end))
+        });
+        found.map_or((at, None), |(end, name)| (end, Some(name)))
+    }
+
+    fn counted(&self, at: usize) -> Read<What> {
+        let many = self.any(at, &["how many", "number of", "count of", "no. of", "# of", "count the", "count", "total number of", "the number of", "counts of", "numbers of", "amount of", "row count of", "total count of"]);
+        if let Some(start) = many {
+            return self.counted_noun(start);
+        }
+        // "flight count", "order counts".
+        let (end, noun) = self.noun(at)?;
+        let end = self.any(end, &["count", "counts"])?;
+        Some((end, self.rows_or_values(noun)))
+    }
+
+    fn counted_noun(&self, at: usize) -> Read<What> {
+        let start = self.the(self.skip(at, &["of"]));
+        if let Some(behind) = self.any(start, &["rows", "records", "entries"]) {
+            let of = self.any(behind, &["in", "of", "are in"]).and_then(|p| self.rows(p));
+            return Some(of.map_or((behind, What::Rows(None)), |(end, noun)| (end, What::Rows(Some(noun)))));
+        }
+        if let Some(behind) = self.any(start, &["distinct", "different", "unique"]) {
+            let (end, noun) = self.noun(behind)?;
+            return Some((self.there(end), What::Distinct(noun)));
+        }
+        // "how many cancelled orders": the adjective is a filter of its own and brings the noun.
+        if self.adjective(start).is_some() {
+            return Some((start, What::Rows(None)));
+        }
+        let (end, noun) = self.noun(start)?;
+        Some((self.there(end), self.rows_or_values(noun)))
+    }
+
+    fn there(&self, at: usize) -> usize {
+        self.skip(at, &["are there", "were there", "do we have", "did we have", "exist", "there are", "there were"])
+    }
+
+    fn rows_or_values(&self, noun: Noun) -> What {
+        if noun.tables.is_empty() { What::Distinct(noun) } else { What::Rows(Some(noun)) }
+    }
+
+    fn aggregate(&self, at: usize) -> Read<Agg> {
+        AGGREGATES.iter().filter_map(|(words, agg)| self.any(at, words).map(|end| (end, *agg))).max_by_key(|(end, _)| *end)
+    }
+
+    fn aggregated(&self, at: usize) -> Read<Vec<MeasureM>> {
+        let (mut end, first) = self.aggregate(at)?;
+        let mut aggs = vec![first];
+        while let Some((next, agg)) = self.any(end, &[", and", ",", "and", "&", "/"]).and_then(|p| self.aggregate(self.the(p))) {
+            aggs.push(agg);
+            end = next;
+        }
+        let start = self.the(self.skip(end, &["of the", "of", "for the", "in"]));
+        let (end, exprs) = self.shared_head(start).or_else(|| self.expr(start).map(|(e, x)| (e, vec![x])))?;
+        let all = exprs.iter().flat_map(|expr| aggs.iter().map(|agg| What::Of { agg: *agg, expr: expr.clone() }));
+        Some((end, all.map(|what| MeasureM { at: at..end, what, name: None }).collect()))
+    }
+
+    /// "departure and arrival delay": the last word belongs to both.
+    fn shared_head(&self, at: usize) -> Read<Vec<Expr>> {
+        let joint = at + 1;
+        let second = self.any(joint, &["and", "&"])?;
+        let (end, right) = self.column(second)?;
+        let head = self.tokens.get(end.checked_sub(1)?)?;
+        let words = [self.tokens.get(at)?.clone(), head.clone()];
+        let left = self.lexis.columns_at(&words, 0).filter(|n| n.len == 2 && !n.tail)?;
+        // "distance and air time" are two names of their own.
+        if end - second < 2 || self.lexis.columns_at(self.tokens, at).is_some_and(|n| !n.tail) {
+            return None;
+        }
+        let left = ColumnM { at: at..end, columns: left.columns, via: Vec::new(), tail: false, plural: false, owner: None };
+        Some((end, vec![Expr::Column(left), Expr::Column(right)]))
+    }
+
+    /// "percentage of flights with …", "share of orders per status".
+    fn share(&self, at: usize) -> Read<What> {
+        let (start, percent) = self
+            .any(at, &["percentage of", "percent of", "what percentage of", "what percent of", "% of", "percentages of"])
+            .map(|end| (end, true))
+            .or_else(|| self.any(at, &["share of", "fraction of", "proportion of", "what share of", "what fraction of", "what proportion of"]).map(|end| (end, false)))?;
+        let (end, noun) = self.rows(start)?;
+        if let Some((behind, cond)) = self.share_condition(end) {
+            return Some((behind, What::ShareWhere { noun: Some(noun), percent, cond }));
+        }
+        Some((end, What::Share { noun: Some(noun), percent }))
+    }
+}
