@@ -93,7 +93,7 @@ pub(crate) fn ordinal_word(word: &str) -> Option<u32> {
 }
 
 /// Words with a meaning in the grammar, for suggestions and so that short values are not seen in them.
-pub(crate) const KEYWORDS: [&str; 84] = [
+pub(crate) const KEYWORDS: [&str; 85] = [
     "average", "total", "count", "number", "minimum", "maximum", "median", "highest", "lowest", "most", "fewest", "least", "longest",
     "shortest", "top", "bottom", "first", "last", "latest", "earliest", "per", "by", "for", "each", "every", "where", "with", "without",
     "between", "from", "to", "in", "on", "at", "since", "before", "after", "until", "during", "more", "less", "than", "over", "under",

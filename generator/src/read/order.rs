@@ -1,7 +1,7 @@
 //! Order, and the first few of something.
 
 use super::{Read, Reader};
-use crate::request::{Clause, Dim, Expr, Key, MeasureM, Noun, What};
+use crate::request::{Clause, Dim, Key, MeasureM, Noun, What};
 
 const HIGH: [&str; 12] = ["most", "highest", "largest", "biggest", "greatest", "longest", "maximum", "top", "worst", "busiest", "max", "best"];
 const LOW: [&str; 8] = ["fewest", "least", "lowest", "smallest", "shortest", "minimum", "min", "quietest"];

@@ -65,7 +65,7 @@ impl Resolver<'_> {
     }
 
     /// A column reached over a key that names several rows would multiply them.
-    fn usable(&mut self, col: &Col, words: &str) -> Resolved<()> {
+    pub(crate) fn usable(&mut self, col: &Col, words: &str) -> Resolved<()> {
         for link in &col.path {
             let (table, key) = (self.catalog().table(link.to.table).name.clone(), self.catalog().column(link.to).name.clone());
             match link.rows {
