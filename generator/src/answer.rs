@@ -88,22 +88,7 @@ pub struct Provenance {
 }
 
 /// The public codes of this room.
-pub mod codes {
-    /// Words of the request were not understood.
-    pub const UNKNOWN_WORDS: &str = "TM1001";
-    /// Words of the request have more than one reading.
-    pub const AMBIGUOUS: &str = "TM1002";
-    /// The request asks for something that pipelines here do not do.
-    pub const UNSUPPORTED: &str = "TM1003";
-    /// The request does not say what rows it is about.
-    pub const NOTHING_ASKED: &str = "TM1004";
-    /// Two things of the request do not go together.
-    pub const CONTRADICTION: &str = "TM1005";
-    /// The tables named cannot be joined safely.
-    pub const NO_JOIN: &str = "TM1006";
-    /// The request is too long.
-    pub const TOO_LONG: &str = "TM1007";
-}
+pub use tidemill_dag::codes::tm10 as codes;
 
 impl Problem {
     /// Words that were not understood.
