@@ -136,7 +136,7 @@ fn plain_text(text: &str, path: &str, report: &mut Report) {
     if secret::find(text).is_some() {
         report
             .error(tm03::SECRET_IN_SQL, path, "a secret must not stand here: this value is logged and shown")
-            .advise("secrets belong into `headers`, `url` and `json` of `http`, `env` of `shell`, `args` of `python`, and into connections");
+            .advise("secrets belong into `headers` of `http`, into `env` of `shell` and `python`, and into connections");
     }
 }
 

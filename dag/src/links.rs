@@ -114,6 +114,9 @@ impl Linker<'_> {
                 for (argument, value) in &python.args {
                     self.value(&at(&format!(".args.{argument}")), value, links);
                 }
+                for (name, value) in &python.env {
+                    self.text(&at(&format!(".env.{name}")), value, links);
+                }
             }
             TaskKind::Shell(shell) => {
                 if let Command::List(words) = &shell.command {

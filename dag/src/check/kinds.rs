@@ -1,9 +1,10 @@
 //! The bodies of the task kinds.
 
+use indexmap::IndexMap;
 use regex::Regex;
 use serde_json::Value;
 
-use super::{connection, feature, no_template, plain_text, secrets, twice};
+use super::{connection, feature, no_secret, no_template, plain_text, secrets, twice};
 use crate::{
     codes::{tm01, tm02, tm03},
     compile::Known,
@@ -196,8 +197,9 @@ fn python(path: &str, python: &Python, report: &mut Report) {
         }
     }
     for (name, value) in &python.args {
-        values(value, &format!("{path}.args.{name}"), report);
+        no_secret(value, &format!("{path}.args.{name}"), report);
     }
+    environment(&format!("{path}.env"), &python.env, report);
     memory(path, python.limits.memory_mb, report);
 }
 
@@ -239,8 +241,14 @@ fn shell(path: &str, shell: &Shell, report: &mut Report) {
             }
         }
     }
-    for (name, value) in &shell.env {
-        let path = format!("{path}.env.{name}");
+    environment(&format!("{path}.env"), &shell.env, report);
+    memory(path, shell.limits.memory_mb, report);
+}
+
+/// Environment variables: plain names, and the place for secrets.
+fn environment(path: &str, variables: &IndexMap<String, String>, report: &mut Report) {
+    for (name, value) in variables {
+        let path = format!("{path}.{name}");
         let sound = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !sound {
@@ -250,49 +258,30 @@ fn shell(path: &str, shell: &Shell, report: &mut Report) {
         }
         secrets(value, &path, report);
     }
-    memory(path, shell.limits.memory_mb, report);
 }
 
 fn http(path: &str, http: &Http, report: &mut Report) {
     let url = format!("{path}.url");
     if not_empty(&http.url, &url, report) {
-        let dynamic = http.url.starts_with("{{") || http.url.starts_with("${");
+        let dynamic = http.url.starts_with("{{");
         if !dynamic && !http.url.starts_with("http://") && !http.url.starts_with("https://") {
             report
                 .error(tm01::EMPTY_VALUE, &url, format!("`{}` does not begin with `http://` or `https://`", http.url))
                 .advise("write the whole address");
         }
-        secrets(&http.url, &url, report);
+        plain_text(&http.url, &url, report);
     }
     for (name, value) in &http.headers {
         secrets(value, &format!("{path}.headers.{name}"), report);
     }
     if let Some(json) = &http.json {
-        values(json, &format!("{path}.json"), report);
+        no_secret(json, &format!("{path}.json"), report);
     }
     for (index, status) in http.expect_status.iter().enumerate() {
         if !(100..600).contains(status) {
             let message = format!("{status} is not an HTTP status");
             report.error(tm01::OUT_OF_RANGE, format!("{path}.expect_status[{index}]"), message).advise("100 to 599");
         }
-    }
-}
-
-/// Secrets anywhere in a JSON value must be written rightly.
-fn values(value: &Value, path: &str, report: &mut Report) {
-    match value {
-        Value::String(text) => secrets(text, path, report),
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                values(item, &format!("{path}[{index}]"), report);
-            }
-        }
-        Value::Object(map) => {
-            for (key, item) in map {
-                values(item, &format!("{path}.{key}"), report);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
