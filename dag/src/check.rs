@@ -126,8 +126,16 @@ fn parameters(pipeline: &Pipeline, report: &mut Report) {
 fn no_secret(value: &serde_json::Value, path: &str, report: &mut Report) {
     match value {
         serde_json::Value::String(text) => plain_text(text, path, report),
-        serde_json::Value::Array(items) => items.iter().for_each(|item| no_secret(item, path, report)),
-        serde_json::Value::Object(map) => map.values().for_each(|item| no_secret(item, path, report)),
+        serde_json::Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                no_secret(item, &format!("{path}[{index}]"), report);
+            }
+        }
+        serde_json::Value::Object(map) => {
+            for (key, item) in map {
+                no_secret(item, &format!("{path}.{key}"), report);
+            }
+        }
         serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
     }
 }
@@ -229,11 +237,13 @@ fn connection(name: &str, path: &str, known: &Known, report: &mut Report) -> boo
 }
 
 /// Refuses a template where none is read.
-fn no_template(text: &str, path: &str, report: &mut Report) {
-    if text.contains("{{") || text.contains("{%") {
+fn no_template(text: &str, path: &str, report: &mut Report) -> bool {
+    let found = text.contains("{{") || text.contains("{%");
+    if found {
         report
             .error(tm03::NO_TEMPLATE_HERE, path, "templates are not read here")
             .advise("write the value itself: what a pipeline touches is fixed before it runs");
     }
+    !found
 }
 

@@ -211,11 +211,17 @@ impl Linker<'_> {
         }
         let used = names::of_template(text, &self.scope());
         let sound = used.errors.is_empty();
+        let readable = used.errors.iter().all(|error| error.code == tm03::UNKNOWN_VARIABLE);
         self.used(path, text, used, links);
-        if !sound {
+        if !readable {
             return;
         }
-        let probed = probe::sql(text, &self.stand_ins);
+        let mut probed = probe::sql(text, &self.stand_ins);
+        if !sound {
+            // Unknown names bring errors of their own; what else is wrong is still worth saying.
+            probed.errors.retain(|error| error.code == tm03::QUOTED_VALUE);
+            probed.unproved = None;
+        }
         self.template_errors(path, text, probed.errors, probed.unproved);
         let mut seen = BTreeSet::new();
         for probe in &probed.probes {
@@ -223,8 +229,8 @@ impl Linker<'_> {
                 Ok(mentions) => {
                     for mention in mentions {
                         if seen.insert(mention.parts.clone()) {
-                            let offset = probe.origin(mention.offset);
-                            self.relation(here, path, (text, offset), &mention, links);
+                            let origins: Vec<usize> = mention.offsets.iter().map(|offset| probe.origin(*offset)).collect();
+                            self.relation(here, path, (text, &origins), &mention, links);
                         }
                     }
                 }
@@ -237,7 +243,14 @@ impl Linker<'_> {
         }
     }
 
-    fn relation(&mut self, here: Here<'_>, path: &str, (text, offset): (&str, usize), mention: &Mention, links: &mut Links) {
+    fn relation(&mut self, here: Here<'_>, path: &str, (text, origins): (&str, &[usize]), mention: &Mention, links: &mut Links) {
+        if let Some(offset) = origins.iter().copied().find(|origin| text[*origin..].starts_with("{{")) {
+            self.report
+                .error_within(tm03::NO_TEMPLATE_HERE, path, text, offset, "the name of a table cannot come from a template")
+                .advise("write the name itself, or put it into `{% if … %}` branches: what is read must be known before the run");
+            return;
+        }
+        let offset = origins.first().copied().unwrap_or(0);
         match mention.parts.as_slice() {
             [name] => {
                 if let Some(index) = self.pipeline.tasks.get_index_of(name) {

@@ -6,6 +6,7 @@
 
 mod decode;
 mod document;
+mod json;
 mod kinds;
 mod syntax;
 mod task;
@@ -16,6 +17,7 @@ use std::collections::BTreeSet;
 use crate::{diagnostic::Diagnostic, spec::Pipeline};
 
 pub(crate) use syntax::{parse, too_large, utf8};
+pub(crate) use task::BUILT;
 
 /// What could be read of a definition.
 #[derive(Debug, Default)]

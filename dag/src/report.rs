@@ -52,6 +52,13 @@ impl Report {
         finding
     }
 
+    /// Whether something at or below a path was found wrong already.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.findings.iter().any(|finding| {
+            finding.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
+    }
+
     fn add(&mut self, code: &'static str, place: Place, path: String, message: String) -> &mut Diagnostic {
         self.findings.push(Diagnostic::error(code, place, path, message));
         let last = self.findings.len() - 1;

@@ -19,8 +19,8 @@ const MAX_OPERATORS: usize = 4_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mention {
     pub(crate) parts: Vec<String>,
-    /// Where in the SQL, in bytes.
-    pub(crate) offset: usize,
+    /// Where each part is in the SQL, in bytes.
+    pub(crate) offsets: Vec<usize>,
 }
 
 /// Why a text is not a query.
@@ -214,7 +214,6 @@ impl Visitor for Finder<'_> {
 impl Finder<'_> {
     fn meet(&mut self, name: &ObjectName) {
         let idents: Vec<&Ident> = name.0.iter().filter_map(ObjectNamePart::as_ident).collect();
-        let Some(first) = idents.first() else { return };
         let parts: Vec<String> = idents.iter().map(|ident| normal(ident)).collect();
         let defined = |name: &String| self.frames.iter().any(|frame| frame.names[..frame.visible].contains(name));
         if let [name] = parts.as_slice()
@@ -222,7 +221,8 @@ impl Finder<'_> {
         {
             return;
         }
-        self.found.push(Mention { parts, offset: offset(self.sql, first.span.start) });
+        let offsets = idents.iter().map(|ident| offset(self.sql, ident.span.start)).collect();
+        self.found.push(Mention { parts, offsets });
     }
 }
 
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn places_are_offsets_in_the_text() {
         let sql = "SELECT 'ä',\n  x\nFROM wrong";
-        assert_eq!(mentions(sql).expect("a query")[0].offset, sql.find("wrong").expect("there"));
+        assert_eq!(mentions(sql).expect("a query")[0].offsets[0], sql.find("wrong").expect("there"));
         let error = mentions("SELECT a\nFROM t GROUP b").expect_err("wrong");
         assert!(error.offset > "SELECT a\n".len(), "{error:?}");
     }

@@ -3,12 +3,17 @@
 /// The candidate that looks most like a mistyped `word`, if one looks like it at all.
 pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let word = word.to_lowercase();
-    let allowed = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    let allowed = length.div_ceil(3).max(1);
     candidates
         .into_iter()
-        .filter(|candidate| candidate.len().abs_diff(word.len()) <= allowed.max(2))
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= allowed)
         .map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
+        .filter(|(distance, candidate)| {
+            // Short words have many neighbours: two edits only if at least the beginning is the same.
+            let begins_alike = candidate.to_lowercase().chars().next() == word.chars().next();
+            *distance <= allowed && (*distance <= 1 || length > 5 || begins_alike)
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -19,9 +24,54 @@ fn distance(word: &str, candidate: &str) -> usize {
     if plural { 1 } else { strsim::damerau_levenshtein(word, candidate) }
 }
 
+/// What others call it, and what it is called here.
+const SYNONYMS: [(&str, &str); 38] = [
+    ("after", "needs"),
+    ("always", "all_done"),
+    ("bool", "boolean"),
+    ("datetime", "timestamp"),
+    ("decimal", "number"),
+    ("dependencies", "needs"),
+    ("depends", "needs"),
+    ("depends_on", "needs"),
+    ("double", "number"),
+    ("error", "fail"),
+    ("expectations", "expect"),
+    ("float", "number"),
+    ("if", "when"),
+    ("insert", "append"),
+    ("int", "integer"),
+    ("jobs", "tasks"),
+    ("name", "pipeline"),
+    ("overwrite", "replace"),
+    ("parameters", "params"),
+    ("primary_key", "key"),
+    ("query", "sql"),
+    ("quarantined", "quarantine"),
+    ("read", "extract"),
+    ("retry", "retries"),
+    ("schedule", "triggers"),
+    ("sink", "load"),
+    ("source", "extract"),
+    ("steps", "tasks"),
+    ("str", "string"),
+    ("test", "check"),
+    ("tests", "check"),
+    ("text", "string"),
+    ("timestamptz", "timestamp"),
+    ("transform", "sql"),
+    ("truncate", "replace"),
+    ("upsert", "merge"),
+    ("variables", "vars"),
+    ("write", "load"),
+];
+
 /// `did you mean `x`?`, or else all there are, if they are few enough to read.
 pub(crate) fn help<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str> + Clone, what: &str) -> String {
-    if let Some(near) = nearest(word, candidates.clone()) {
+    let synonym = SYNONYMS.iter().filter(|(other, _)| *other == word).find_map(|(_, ours)| {
+        candidates.clone().into_iter().find(|candidate| candidate == ours)
+    });
+    if let Some(near) = synonym.or_else(|| nearest(word, candidates.clone())) {
         return format!("did you mean `{near}`?");
     }
     match listed(candidates) {

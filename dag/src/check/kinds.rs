@@ -9,6 +9,7 @@ use crate::{
     codes::{tm01, tm02, tm03},
     compile::Known,
     params,
+    read::BUILT,
     report::Report,
     spec::{
         Between, Check, Command, Expectation, Extract, Http, Load, LoadMode, ParamType, Python, Shell, Sql, TaskKind, Wait,
@@ -28,7 +29,7 @@ pub(super) fn body(path: &str, kind: &TaskKind, known: &Known, report: &mut Repo
         TaskKind::Wait(body) => wait(path, body, report),
         TaskKind::Llm(_) | TaskKind::Approval(_) | TaskKind::Run(_) | TaskKind::Notify(_) => {
             let message = format!("tasks of kind `{}` are not available yet", kind.name());
-            let help = "kinds that are: `extract`, `sql`, `load`, `check`, `python`, `shell`, `http`, `wait`";
+            let help = format!("kinds that are: {}", suggest::listed(BUILT).unwrap_or_default());
             report.error_at_key(tm01::KIND_NOT_BUILT, path, message).advise(help);
         }
     }
@@ -44,7 +45,7 @@ fn not_empty(text: &str, path: &str, report: &mut Report) -> bool {
 }
 
 fn extract(path: &str, extract: &Extract, known: &Known, report: &mut Report) {
-    no_template(&extract.table, &format!("{path}.table"), report);
+    let fixed = no_template(&extract.table, &format!("{path}.table"), report);
     twice(&extract.columns, &format!("{path}.columns"), report);
     if extract.incremental.is_some() {
         feature(&format!("{path}.incremental"), "incremental extracts", "filter by a column in the `sql` task that reads it", report);
@@ -54,6 +55,7 @@ fn extract(path: &str, extract: &Extract, known: &Known, report: &mut Report) {
     }
     let tables = known.connections.get(&extract.connection).and_then(|facts| facts.tables.as_ref());
     if let Some(tables) = tables
+        && fixed
         && !tables.contains(&extract.table)
         && not_empty(&extract.table, &format!("{path}.table"), report)
     {
@@ -93,7 +95,7 @@ fn load(path: &str, load: &Load, known: &Known, report: &mut Report) {
 }
 
 fn check(path: &str, check: &Check, report: &mut Report) {
-    if check.expect.is_empty() {
+    if check.expect.is_empty() && !report.has(&format!("{path}.expect")) {
         report
             .error(tm01::EMPTY_VALUE, format!("{path}.expect"), "nothing is expected, so nothing is checked")
             .advise("add an expectation, as in `- not_null: id`");
@@ -102,7 +104,7 @@ fn check(path: &str, check: &Check, report: &mut Report) {
         let path = format!("{path}.expect[{index}].{}", expectation.name());
         match expectation {
             Expectation::NotNull(columns) | Expectation::Unique(columns) => {
-                if columns.as_slice().is_empty() {
+                if columns.as_slice().is_empty() && !report.has(&path) {
                     report.error(tm01::EMPTY_VALUE, &path, "no columns are named").advise("name at least one column");
                 }
                 twice(columns.as_slice(), &path, report);
@@ -116,9 +118,12 @@ fn check(path: &str, check: &Check, report: &mut Report) {
             Expectation::Regex(pattern) => {
                 if let Err(error) = Regex::new(&pattern.pattern) {
                     let message = format!("the pattern is not a regular expression: {}", last_line(&error.to_string()));
-                    report
-                        .error(tm01::BAD_REGEX, format!("{path}.pattern"), message)
-                        .advise("look-around and back-references are not supported; quote patterns with 'single quotes'");
+                    let help = if message.contains("not supported") {
+                        "the pattern must do without; several expectations can stand beside each other"
+                    } else {
+                        "put patterns in 'single quotes', so that their backslashes stay"
+                    };
+                    report.error(tm01::BAD_REGEX, format!("{path}.pattern"), message).advise(help);
                 }
             }
             Expectation::RowCount(range) => match (range.min, range.max) {
@@ -179,6 +184,7 @@ fn python(path: &str, python: &Python, report: &mut Report) {
                 .error_at_key(tm01::ONE_OF, format!("{path}.code"), "`script` and `code` exclude each other")
                 .advise("keep the file or the text");
         }
+        (None, None) if report.has(path) => {}
         (None, None) => {
             report
                 .error(tm01::ONE_OF, path, "there is no Python here: `script` or `code` is missing")
@@ -290,6 +296,7 @@ fn wait(path: &str, wait: &Wait, report: &mut Report) {
     let given: Vec<&str> = forms.into_iter().filter_map(|(name, is)| is.then_some(name)).collect();
     match given.as_slice() {
         [_] => {}
+        [] if report.has(path) => {}
         [] => {
             report
                 .error(tm01::ONE_OF, path, "this waits for nothing: `for`, `until` or `file` is missing")

@@ -120,7 +120,7 @@ impl<'n, 'p> Fields<'n, 'p> {
             None => {
                 let message = format!("`{key}` is missing");
                 let problem = Diagnostic::error(tm01::MISSING_KEY, self.node.place, self.at.to_string(), message);
-                self.problems.push(problem);
+                self.problems.push(problem.help(format!("add `{key}: …`")));
                 None
             }
         }
@@ -238,19 +238,9 @@ impl Decode for String {
                 advise(problems, "put it in quotes to make it text");
                 None
             }
-            Data::Map(entries) if looks_like_template(entries) => {
-                wrong_type::<()>(node, at, "text", problems);
-                advise(problems, "a text that begins with `{{` needs quotes around it");
-                None
-            }
             Data::Null | Data::List(_) | Data::Map(_) | Data::Broken => wrong_type(node, at, "text", problems),
         }
     }
-}
-
-/// `{{ x }}` without quotes is a map with a map as its key, which is reported and left out.
-fn looks_like_template(entries: &[Entry]) -> bool {
-    entries.is_empty()
 }
 
 impl Decode for bool {
@@ -273,11 +263,17 @@ macro_rules! decode_whole {
         impl Decode for $t {
             fn decode(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
                 let Data::Number(number) = &node.data else {
-                    return wrong_type(node, at, "a whole number", problems);
+                    wrong_type::<()>(node, at, "a whole number", problems);
+                    advise_bare_number(node, problems);
+                    return None;
                 };
-                let fits = number.as_u64().and_then(|n| Self::try_from(n).ok());
+                let whole = number.as_u64();
+                let fits = whole.and_then(|n| Self::try_from(n).ok());
                 if fits.is_none() {
-                    let message = format!("{number} is not a whole number from 0 to {}", Self::MAX);
+                    let message = match whole {
+                        Some(_) => format!("{number} is too large; at most {} is allowed", Self::MAX),
+                        None => format!("{number} is not a whole number that is 0 or more"),
+                    };
                     problems.push(Diagnostic::error(tm01::OUT_OF_RANGE, node.place, at.to_string(), message));
                 }
                 fits
@@ -286,6 +282,14 @@ macro_rules! decode_whole {
     )*};
 }
 decode_whole!(u16, u32, u64);
+
+fn advise_bare_number(node: &Node, problems: &mut Problems) {
+    if let Data::Text(text) = &node.data
+        && text.parse::<f64>().is_ok()
+    {
+        advise(problems, "leave the quotes out");
+    }
+}
 
 impl Decode for f64 {
     fn decode(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
@@ -347,8 +351,10 @@ impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
         let Data::List(items) = &node.data else {
             wrong_type::<()>(node, at, "a list", problems);
-            if let Data::Text(text) = &node.data {
-                advise(problems, format!("write it as a list: `[{text}]`"));
+            match &node.data {
+                Data::Text(text) => advise(problems, format!("write it as a list: `[{text}]`")),
+                Data::Map(_) => advise(problems, "begin it with `- `: each item of a list has a dash of its own"),
+                Data::Null | Data::Bool(_) | Data::Number(_) | Data::List(_) | Data::Broken => {}
             }
             return None;
         };
@@ -389,7 +395,11 @@ pub(crate) fn single<'n>(
     problems: &mut Problems,
 ) -> Option<(&'static str, &'n Entry)> {
     let Data::Map(entries) = &node.data else {
-        return wrong_type(node, at, "a map with one key", problems);
+        wrong_type::<()>(node, at, "a map with one key", problems);
+        if !matches!(node.data, Data::Broken) {
+            advise(problems, format!("one of {}", suggest::listed(words.iter().copied()).unwrap_or_default()));
+        }
+        return None;
     };
     let known: HashSet<&str> = words.iter().copied().collect();
     let (known, unknown): (Vec<&Entry>, Vec<&Entry>) =

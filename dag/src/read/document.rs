@@ -35,7 +35,7 @@ pub(super) fn decode(root: &Node) -> Draft {
         description: fields.optional("description"),
         owner: fields.optional("owner"),
         triggers: fields.or_default("triggers"),
-        params: fields.or_default("params"),
+        params: fields.with(params, "params"),
         vars: fields.or_default("vars"),
         concurrency: fields.or_default("concurrency"),
         defaults: fields.or_default("defaults"),
@@ -94,6 +94,19 @@ fn tasks(node: &Node, draft: &mut Draft) -> IndexMap<String, Task> {
         }
     }
     tasks
+}
+
+/// A parameter that cannot be read is kept as text: it was noted, and templates may name it.
+fn params(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<IndexMap<String, Param>> {
+    let Data::Map(entries) = &node.data else {
+        return IndexMap::decode(node, at, problems);
+    };
+    let read = entries.iter().map(|entry| {
+        let param = Param::decode(&entry.value, at.key(&entry.key), problems);
+        let unread = Param { kind: ParamType::String, default: None, description: None };
+        (entry.key.clone(), param.unwrap_or(unread))
+    });
+    Some(read.collect())
 }
 
 decode_map! { Param {

@@ -2,7 +2,10 @@
 
 use saphyr_parser::ScanError;
 
-use super::tree::{self, Data, Node, NoTree};
+use super::{
+    json,
+    tree::{self, Data, Node, NoTree},
+};
 use crate::{
     codes::tm01,
     compile::MAX_BYTES,
@@ -16,21 +19,19 @@ pub(crate) fn parse(text: &str, problems: &mut Vec<Diagnostic>) -> Option<Node> 
         return None;
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let documents = match tree::documents(text, problems) {
+    let documents = match json::document(text, problems) {
+        Some(document) => Ok(vec![document]),
+        None => tree::documents(text, problems),
+    };
+    let documents = match documents {
         Ok(documents) => documents,
         Err(NoTree::Refused(problem)) => {
             problems.push(problem);
             return None;
         }
         Err(NoTree::Syntax(error)) => {
-            // JSON allows what YAML does not: tabs between tokens, escaped surrogate pairs.
-            match serde_json::from_str(text) {
-                Ok(value) => vec![Node::from_json(value)],
-                Err(_) => {
-                    problems.push(syntax_problem(text, &error));
-                    return None;
-                }
-            }
+            problems.push(syntax_problem(text, &error));
+            return None;
         }
     };
     one_document(documents, problems)
@@ -62,7 +63,7 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Diagnostic> {
 }
 
 /// Line and column of a byte offset.
-pub(crate) fn place_at(text: &str, offset: usize) -> Place {
+fn place_at(text: &str, offset: usize) -> Place {
     let before = &text[..text.floor_char_boundary(offset)];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
@@ -127,7 +128,7 @@ fn tab_near(text: &str, line: usize) -> Option<Place> {
 /// The scanner's complaints by a part of their wording, in our words.
 const EXPLAINED: [(&str, &str, &str); 17] = [
     ("mapping values are not allowed", "a second `:` stands where none can be", "put the text after the first `:` in quotes; or the line above lacks its own value, or this line is indented wrongly"),
-    ("simple key expect", "this line is neither `key: value` nor part of what is above", "write `key: value` with a space after the colon, or check the indentation"),
+    ("simple key expect", "a `:` with a space behind it is missing, here or in the line above", "write `key: value`; a key without a value of its own ends with `:`"),
     ("did not find expected key", "this line is not indented like the ones around it", "lines of one map begin in the same column; indent with two spaces per level"),
     ("did not find expected '-'", "this line is not indented like the list above it", "items of one list begin with `-` in the same column"),
     ("block sequence entries are not allowed", "a list cannot begin here", "put `- …` on a line of its own, below its key"),

@@ -17,6 +17,9 @@ use crate::{
 pub(crate) const KINDS: [&str; 12] =
     ["extract", "sql", "load", "check", "llm", "python", "shell", "http", "wait", "approval", "run", "notify"];
 
+/// Those that can run.
+pub(crate) const BUILT: [&str; 8] = ["extract", "sql", "load", "check", "python", "shell", "http", "wait"];
+
 /// What came of a task.
 pub(super) enum Read {
     Sound(Box<Task>),
@@ -108,7 +111,7 @@ fn no_kind(entry: &Entry, entries: &[Entry], at: At<'_>, problems: &mut Problems
         return Kind::Unknown;
     }
     let message = format!("`{}` says nothing to do", entry.key);
-    let help = format!("give it one kind: {}", suggest::listed(KINDS).unwrap_or_default());
+    let help = format!("give it one kind: {}", suggest::listed(BUILT).unwrap_or_default());
     problems.push(Diagnostic::error(tm01::NO_KIND, entry.place, at.to_string(), message).help(help));
     Kind::None
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Nothing in the language needs more levels than this.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 /// Nodes in a whole definition, those that aliases stand for included.
 const MAX_NODES: usize = 1_000_000;
 /// Nodes that aliases may stand for.
@@ -83,23 +83,6 @@ impl Node {
             }
         }
     }
-
-    /// JSON as nodes without places.
-    pub(crate) fn from_json(value: Value) -> Self {
-        let data = match value {
-            Value::Null => Data::Null,
-            Value::Bool(value) => Data::Bool(value),
-            Value::Number(number) => Data::Number(number),
-            Value::String(text) => Data::Text(text),
-            Value::Array(items) => Data::List(items.into_iter().map(Self::from_json).collect()),
-            Value::Object(map) => Data::Map(
-                map.into_iter()
-                    .map(|(key, value)| Entry { key, place: Place::default(), value: Self::from_json(value) })
-                    .collect(),
-            ),
-        };
-        Self::new(Place::default(), data)
-    }
 }
 
 /// Why there is no tree.
@@ -136,7 +119,7 @@ struct Open {
 
 enum Inside {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, key: Option<Node>, seen: HashMap<String, Place> },
+    Map { entries: Vec<Entry>, key: Option<Node>, seen: HashMap<String, Place>, broken: bool },
 }
 
 struct Builder<'p> {
@@ -162,7 +145,7 @@ impl Builder<'_> {
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), "map", place);
-                self.begin(place, anchor, Inside::Map { entries: Vec::new(), key: None, seen: HashMap::new() })
+                self.begin(place, anchor, Inside::Map { entries: Vec::new(), key: None, seen: HashMap::new(), broken: false })
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => self.alias(anchor, place),
@@ -188,6 +171,7 @@ impl Builder<'_> {
         let Some(Open { place, anchor, inside }) = self.open.pop() else { return Ok(()) };
         let data = match inside {
             Inside::List(items) => Data::List(items),
+            Inside::Map { broken: true, .. } => Data::Broken,
             Inside::Map { entries, .. } => Data::Map(entries),
         };
         self.finish(Node::new(place, data), anchor)
@@ -221,9 +205,12 @@ impl Builder<'_> {
         match self.open.last_mut() {
             None => self.documents.push(node),
             Some(Open { inside: Inside::List(items), .. }) => items.push(node),
-            Some(Open { inside: Inside::Map { entries, key, seen }, .. }) => match key.take() {
+            Some(Open { inside: Inside::Map { entries, key, seen, broken }, .. }) => match key.take() {
                 None => *key = Some(node),
-                Some(key) => self.problems.extend(add_entry(entries, seen, &key, node)),
+                Some(key) => {
+                    *broken |= matches!(key.data, Data::Map(_) | Data::List(_) | Data::Broken);
+                    self.problems.extend(add_entry(entries, seen, &key, node));
+                }
             },
         }
         Ok(())
@@ -278,12 +265,17 @@ fn add_entry(
         }
     };
     if let Some(first) = seen.get(&name) {
-        let message = format!("`{name}` stands twice in this map; the first is in line {}", first.line);
-        return Some(Diagnostic::error(tm01::DUPLICATE_KEY, place, "", message).help("keep one of them, or rename one"));
+        return Some(duplicate(&name, place, *first));
     }
     seen.insert(name.clone(), place);
     entries.push(Entry { key: name, place, value });
     None
+}
+
+/// A key that stands twice.
+pub(super) fn duplicate(name: &str, place: Place, first: Place) -> Diagnostic {
+    let message = format!("`{name}` stands twice in this map; the first is in line {}", first.line);
+    Diagnostic::error(tm01::DUPLICATE_KEY, place, "", message).help("keep one of them, or rename one")
 }
 
 /// What an unquoted word means: the core schema of YAML 1.2, in which `yes` and `on` are text.

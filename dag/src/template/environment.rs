@@ -126,6 +126,10 @@ pub(super) fn explain(error: &Error) -> TemplateError {
             let help = "write its text here";
             (tm03::TEMPLATE_FAILED, "a template cannot take in another".to_owned(), Some(help.to_owned()))
         }
+        ErrorKind::UnknownFilter | ErrorKind::UnknownTest => {
+            let help = "filters are those of Jinja, and in SQL `ident`, `date` and `timestamp`; `safe` and `escape` are not among them";
+            (tm03::TEMPLATE_FAILED, format!("the template fails: {detail}"), Some(help.to_owned()))
+        }
         kind => match no_literal_in(error) {
             Some(no) => (tm03::NO_LITERAL, no.message.clone(), Some(no.help.to_owned())),
             None if detail.is_empty() => (tm03::TEMPLATE_FAILED, format!("the template fails: {kind}"), None),

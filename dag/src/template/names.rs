@@ -64,8 +64,8 @@ fn check(template: &str, names: HashSet<String>, scope: &Scope<'_>) -> Used {
         let problem = match (root, second) {
             ("params", Some(param)) => member(param, scope.pipeline.params.keys(), "parameter", "params"),
             ("vars", Some(var)) => member(var, scope.pipeline.vars.keys(), "variable", "vars"),
-            ("run", Some(fact)) => fixed(fact, &["id", "pipeline", "started"], "run"),
-            ("interval", Some(fact)) => fixed(fact, &["start", "end"], "interval"),
+            ("run", Some(fact)) => fixed(fact, &["id", "pipeline", "started"], "`run`"),
+            ("interval", Some(fact)) => fixed(fact, &["start", "end"], "`interval`"),
             ("tasks", Some(task)) => {
                 let problem = task_fact(task, third, scope);
                 if problem.is_none() {
@@ -97,7 +97,10 @@ fn member<'k>(name: &str, known: impl Iterator<Item = &'k String> + Clone, what:
     let known: Vec<&str> = known.map(String::as_str).collect();
     let help = match known.is_empty() {
         true => format!("the definition has no `{root}:`; declare it there"),
-        false => format!("{}; or declare it under `{root}:`", suggest::help(name, known, &format!("{root} has"))),
+        false => match suggest::nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`? Else declare it under `{root}:`"),
+            None => format!("declare it under `{root}:`, which has {}", suggest::listed(known).unwrap_or_default()),
+        },
     };
     Some((format!("there is no {what} `{name}`"), help))
 }
@@ -107,8 +110,8 @@ fn fixed(name: &str, known: &[&'static str], root: &str) -> Problem {
         return None;
     }
     Some((
-        format!("`{root}` has no `{name}`"),
-        suggest::help(name, known.iter().copied(), &format!("{root} has")),
+        format!("{root} has no `{name}`"),
+        suggest::help(name, known.iter().copied(), "it has"),
     ))
 }
 

@@ -122,15 +122,17 @@ pub(super) fn find_name(template: &str, name: &str) -> Option<usize> {
     let last = name.rsplit('.').next().unwrap_or(name);
     let first = name.split('.').next().unwrap_or(name);
     let word = |c: char| c.is_alphanumeric() || c == '_';
-    parts(template).into_iter().filter(|part| matches!(part.piece, Piece::Output(_) | Piece::Block(_))).find_map(|part| {
-        let text = &template[part.start..part.end];
-        [name, last, first].into_iter().find_map(|wanted| {
-            text.match_indices(wanted)
-                .find(|(at, _)| {
-                    let (before, after) = (&text[..*at], &text[at + wanted.len()..]);
-                    !before.ends_with(word) && !after.starts_with(word)
-                })
-                .map(|(at, _)| part.start + at)
+    let parts = parts(template);
+    let tags = || parts.iter().filter(|part| matches!(part.piece, Piece::Output(_) | Piece::Block(_)));
+    let find = |wanted: &str, whole: bool| {
+        tags().find_map(|part| {
+            let text = &template[part.start..part.end];
+            let mut found = text.match_indices(wanted).filter(|(at, _)| {
+                let (before, after) = (&text[..*at], &text[at + wanted.len()..]);
+                !before.ends_with(word) && !after.starts_with(word) && !(whole && after.starts_with('.'))
+            });
+            found.next().map(|(at, _)| part.start + at)
         })
-    })
+    };
+    find(name, true).or_else(|| [name, last, first].into_iter().find_map(|wanted| find(wanted, false)))
 }

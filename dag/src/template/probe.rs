@@ -1,7 +1,7 @@
 //! What a template's SQL can look like, before there are values: every branch is taken once, with
 //! stand-ins of the right types, so that its names can be found and its syntax proved.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use minijinja::{
     Environment, Error, ErrorKind, Value,
@@ -295,13 +295,15 @@ fn condition(word: &str, taken: bool) -> String {
 
 /// Stand-ins for everything a template may name.
 pub(crate) fn stand_ins(pipeline: &Pipeline) -> Value {
-    let params = Value::from_pairs(pipeline.params.iter().map(|(name, param)| {
+    let params = pipeline.params.iter().map(|(name, param)| {
         let value = match &param.default {
             Some(value) if !value.is_null() => super::typed_value(value, Some(param.kind)),
             Some(_) | None => stand_in(param.kind),
         };
         (name.clone(), value)
-    }));
+    });
+    let params = Known::value(params.collect());
+    let vars = Known::value(pipeline.vars.iter().map(|(name, value)| (name.clone(), super::plain(value))).collect());
     let moment = || Value::from_safe_string("2000-01-01T00:00:00Z".to_owned());
     let run = Value::from_pairs([
         ("id", Value::from("run_0")),
@@ -314,7 +316,7 @@ pub(crate) fn stand_ins(pipeline: &Pipeline) -> Value {
         ("run", run),
         ("trigger", Value::from_object(Anything)),
         ("tasks", Value::from_object(AnyTask)),
-        ("vars", super::plain(&pipeline.vars)),
+        ("vars", vars),
     ])
 }
 
@@ -348,6 +350,27 @@ impl Object for Anything {
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("1")
+    }
+}
+
+/// Values by name. An unknown name, which is reported elsewhere, stands for anything.
+#[derive(Debug)]
+struct Known(BTreeMap<String, Value>);
+
+impl Known {
+    fn value(values: BTreeMap<String, Value>) -> Value {
+        Value::from_object(Self(values))
+    }
+}
+
+impl Object for Known {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let known = key.as_str().and_then(|name| self.0.get(name)).cloned();
+        known.or_else(|| Some(Value::from_object(Anything)))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.keys().map(|name| Value::from(name.as_str())).collect())
     }
 }
 
