@@ -9,7 +9,7 @@ use crate::{
     compile::Known,
     graph::Why,
     report::Report,
-    spec::{Command, Expectation, OnFail, Pipeline, Returns, Task, TaskKind},
+    spec::{Check, Command, Expectation, OnFail, Pipeline, Returns, Task, TaskKind},
     sql::{self, Mention},
     suggest,
     template::{
@@ -90,23 +90,7 @@ impl Linker<'_> {
                 self.query(here, &path, sql.query(), links);
             }
             TaskKind::Load(load) => self.input(&load.input, &at(".input"), links),
-            TaskKind::Check(check) => {
-                self.input(&check.input, &at(".input"), links);
-                for (position, expectation) in check.expect.iter().enumerate() {
-                    let path = at(&format!(".expect[{position}].{}", expectation.name()));
-                    match expectation {
-                        Expectation::References(references) => self.input(&references.to, &format!("{path}.to"), links),
-                        Expectation::Sql(query) => self.query(here, &path, query, links),
-                        Expectation::NotNull(_)
-                        | Expectation::Unique(_)
-                        | Expectation::Between(_)
-                        | Expectation::AcceptedValues(_)
-                        | Expectation::Regex(_)
-                        | Expectation::RowCount(_)
-                        | Expectation::Freshness(_) => {}
-                    }
-                }
-            }
+            TaskKind::Check(check) => self.check(here, &at(""), check, links),
             TaskKind::Python(python) => {
                 for (argument, input) in &python.inputs {
                     self.input(input, &at(&format!(".inputs.{argument}")), links);
@@ -145,6 +129,24 @@ impl Linker<'_> {
                 }
             }
             TaskKind::Llm(_) | TaskKind::Approval(_) | TaskKind::Run(_) | TaskKind::Notify(_) => {}
+        }
+    }
+
+    fn check(&mut self, here: Here<'_>, path: &str, check: &Check, links: &mut Links) {
+        self.input(&check.input, &format!("{path}.input"), links);
+        for (position, expectation) in check.expect.iter().enumerate() {
+            let path = format!("{path}.expect[{position}].{}", expectation.name());
+            match expectation {
+                Expectation::References(references) => self.input(&references.to, &format!("{path}.to"), links),
+                Expectation::Sql(query) => self.query(here, &path, query, links),
+                Expectation::NotNull(_)
+                | Expectation::Unique(_)
+                | Expectation::Between(_)
+                | Expectation::AcceptedValues(_)
+                | Expectation::Regex(_)
+                | Expectation::RowCount(_)
+                | Expectation::Freshness(_) => {}
+            }
         }
     }
 

@@ -4,7 +4,11 @@
 pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let word = word.to_lowercase();
     let length = word.chars().count();
-    let allowed = length.div_ceil(3).max(1);
+    let allowed = match length {
+        0..=3 => 1,
+        4..=8 => 2,
+        _ => length / 3,
+    };
     candidates
         .into_iter()
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= allowed)

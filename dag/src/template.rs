@@ -140,31 +140,30 @@ pub struct TemplateError {
     pub offset: Option<usize>,
 }
 
+impl From<literal::Misplaced> for TemplateError {
+    fn from(misplaced: literal::Misplaced) -> Self {
+        Self {
+            code: tm03::QUOTED_VALUE,
+            message: misplaced.message.to_owned(),
+            help: Some(misplaced.help.to_owned()),
+            offset: misplaced.offset,
+        }
+    }
+}
+
 /// Renders SQL: every value becomes a SQL literal; `| ident` makes a quoted identifier of one.
 ///
 /// # Errors
 /// A template that is not understood, names something that is not there, or takes too long; a value
 /// without a literal, or in a place where no value may stand.
 pub fn render_sql(template: &str, context: &Context) -> Result<String, TemplateError> {
-    if literal::reserved(template) {
-        return Err(TemplateError {
-            code: tm03::TEMPLATE_SYNTAX,
-            message: "the text holds a character that no text may hold (U+FDD0 to U+FDD3)".to_owned(),
-            help: None,
-            offset: None,
-        });
-    }
+    literal::no_reserved(template)?;
     if !outline::is_template(template) {
         return Ok(template.to_owned());
     }
     let rendered = environment::render(&environment::SQL, template, context.values());
     let rendered = rendered.map_err(|error| environment::explain(&error))?;
-    literal::settle(&rendered).map(|settled| settled.sql).map_err(|misplaced| TemplateError {
-        code: tm03::QUOTED_VALUE,
-        message: misplaced.message.to_owned(),
-        help: Some(misplaced.help.to_owned()),
-        offset: misplaced.offset,
-    })
+    literal::settle(&rendered).map_err(TemplateError::from)
 }
 
 /// Renders plain text.

@@ -6,6 +6,9 @@
 
 use minijinja::{Value, value::ValueKind};
 
+use super::TemplateError;
+use crate::codes::tm03;
+
 /// Opens a literal. These four are noncharacters: Unicode promises that no text uses them.
 pub(super) const OPEN: char = '\u{fdd0}';
 /// Closes a literal.
@@ -18,6 +21,17 @@ pub(super) const END_MARK: char = '\u{fdd3}';
 /// Whether a text contains what only rendering may write.
 pub(super) fn reserved(text: &str) -> bool {
     text.contains([OPEN, CLOSE, MARK, END_MARK])
+}
+
+/// Refuses a template that contains it.
+pub(super) fn no_reserved(template: &str) -> Result<(), TemplateError> {
+    let Some(offset) = template.find([OPEN, CLOSE, MARK, END_MARK]) else { return Ok(()) };
+    Err(TemplateError {
+        code: tm03::TEMPLATE_SYNTAX,
+        message: "the text holds a character that no text may hold (U+FDD0 to U+FDD3)".to_owned(),
+        help: Some("remove it".to_owned()),
+        offset: Some(offset),
+    })
 }
 
 /// A value that has no literal: what is wrong and what to do.
@@ -135,6 +149,8 @@ pub(super) struct Settled {
     pub(super) sql: String,
     /// Offsets in `sql` and in the template, ascending by the first.
     pub(super) origins: Vec<(usize, usize)>,
+    /// Literals that stand where no value may; they are left out of `sql`.
+    pub(super) misplaced: Vec<Misplaced>,
 }
 
 /// A literal that stands where no value may.
@@ -147,9 +163,18 @@ pub(super) struct Misplaced {
 }
 
 /// Takes the marks out of rendered SQL, and refuses literals that stand where no value may.
-pub(super) fn settle(rendered: &str) -> Result<Settled, Misplaced> {
+pub(super) fn settle(rendered: &str) -> Result<String, Misplaced> {
+    let settled = examine(rendered);
+    match settled.misplaced.into_iter().next() {
+        Some(misplaced) => Err(misplaced),
+        None => Ok(settled.sql),
+    }
+}
+
+/// The same, with everything there is to say about it.
+pub(super) fn examine(rendered: &str) -> Settled {
     let mut lexer = Lexer::default();
-    let mut settled = Settled { sql: String::with_capacity(rendered.len()), origins: Vec::new() };
+    let mut settled = Settled { sql: String::with_capacity(rendered.len()), ..Settled::default() };
     let mut rest = rendered;
     while let Some(at) = rest.find([OPEN, CLOSE, MARK, END_MARK]) {
         lexer.feed(&rest[..at]);
@@ -167,16 +192,22 @@ pub(super) fn settle(rendered: &str) -> Result<Settled, Misplaced> {
             }
             Some(OPEN) => {
                 let Some((literal, behind)) = rest.split_once(CLOSE) else {
-                    return Err(misplaced(CUT, &settled));
+                    settled.misplaced.push(misplaced(CUT, &settled));
+                    break;
                 };
-                place_literal(literal, behind, &mut lexer, &mut settled)?;
+                if let Err(misplaced) = place_literal(literal, behind, &mut lexer, &mut settled) {
+                    settled.misplaced.push(misplaced);
+                }
                 rest = behind;
             }
-            Some(_) | None => return Err(misplaced(CUT, &settled)),
+            Some(_) | None => {
+                settled.misplaced.push(misplaced(CUT, &settled));
+                break;
+            }
         }
     }
     settled.sql.push_str(rest);
-    Ok(settled)
+    settled
 }
 
 const CUT: (&str, &str) = (

@@ -129,7 +129,8 @@ pub(super) fn find_name(template: &str, name: &str) -> Option<usize> {
             let text = &template[part.start..part.end];
             let mut found = text.match_indices(wanted).filter(|(at, _)| {
                 let (before, after) = (&text[..*at], &text[at + wanted.len()..]);
-                !before.ends_with(word) && !after.starts_with(word) && !(whole && after.starts_with('.'))
+                let part_of_word = before.ends_with(word) || after.starts_with(word);
+                !(part_of_word || whole && after.starts_with('.'))
             });
             found.next().map(|(at, _)| part.start + at)
         })

@@ -50,13 +50,7 @@ pub(crate) struct Probed {
 
 /// Renders every branch as SQL.
 pub(crate) fn sql(template: &str, stand_ins: &Value) -> Probed {
-    if literal::reserved(template) {
-        let error = TemplateError {
-            code: tm03::TEMPLATE_SYNTAX,
-            message: "the text holds a character that no text may hold (U+FDD0 to U+FDD3)".to_owned(),
-            help: Some("remove it".to_owned()),
-            offset: template.find([literal::OPEN, literal::CLOSE, MARK, END_MARK]),
-        };
+    if let Err(error) = literal::no_reserved(template) {
         return Probed { errors: vec![error], ..Probed::default() };
     }
     if !outline::is_template(template) {
@@ -93,15 +87,9 @@ fn branches(environment: &Environment<'_>, template: &str, stand_ins: &Value) ->
 
 impl Probed {
     fn take(&mut self, rendered: &str) {
-        match literal::settle(rendered) {
-            Ok(settled) => self.probes.push(Probe { sql: settled.sql, origins: settled.origins }),
-            Err(misplaced) => self.errors.push(TemplateError {
-                code: tm03::QUOTED_VALUE,
-                message: misplaced.message.to_owned(),
-                help: Some(misplaced.help.to_owned()),
-                offset: misplaced.offset,
-            }),
-        }
+        let settled = literal::examine(rendered);
+        self.errors.extend(settled.misplaced.into_iter().map(TemplateError::from));
+        self.probes.push(Probe { sql: settled.sql, origins: settled.origins });
     }
 
     fn fail(&mut self, error: &Error, source: &Instrumented) {
