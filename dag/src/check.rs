@@ -57,8 +57,11 @@ fn name(text: &str, path: &str, is_key: bool, report: &mut Report) {
         format!("`{text}` is not a plain name")
     };
     let fixed = plain_name(text);
-    let finding =
-        if is_key { report.error_at_key(tm02::BAD_NAME, path, message) } else { report.error(tm02::BAD_NAME, path, message) };
+    let finding = if is_key {
+        report.error_at_key(tm02::BAD_NAME, path, message)
+    } else {
+        report.error(tm02::BAD_NAME, path, message)
+    };
     let rule = "names are lower-case letters, digits and `_`, and start with a letter";
     finding.advise(if fixed.is_empty() || plain { rule.to_owned() } else { format!("{rule}: `{fixed}`") });
 }
@@ -86,7 +89,11 @@ fn trigger(index: usize, trigger: &Trigger, report: &mut Report) {
         Trigger::Cron(cron) => {
             if let Err(ScheduleError::Expression { expression, reason }) = Schedule::new(&cron.cron, None) {
                 report
-                    .error(tm01::BAD_CRON, format!("{path}.cron"), format!("`{expression}` is not a cron expression: {reason}"))
+                    .error(
+                        tm01::BAD_CRON,
+                        format!("{path}.cron"),
+                        format!("`{expression}` is not a cron expression: {reason}"),
+                    )
                     .advise("five fields: minute hour day month weekday, as in `0 6 * * MON-FRI`");
             }
             if let Err(ScheduleError::Zone { zone, nearest }) = Schedule::new("0 0 * * *", cron.timezone.as_deref()) {
@@ -98,7 +105,12 @@ fn trigger(index: usize, trigger: &Trigger, report: &mut Report) {
                 report.error(tm01::UNKNOWN_ZONE, format!("{path}.timezone"), message).advise(help);
             }
         }
-        Trigger::Webhook(_) => feature(&format!("{path}.webhook"), "webhook triggers", "start runs through the API, or add a `cron` trigger", report),
+        Trigger::Webhook(_) => feature(
+            &format!("{path}.webhook"),
+            "webhook triggers",
+            "start runs through the API, or add a `cron` trigger",
+            report,
+        ),
         Trigger::Dataset(_) => feature(&format!("{path}.dataset"), "dataset triggers", "use a `cron` trigger", report),
     }
 }
@@ -115,7 +127,8 @@ fn parameters(pipeline: &Pipeline, report: &mut Report) {
         let Some(default) = &param.default else { continue };
         let path = format!("{path}.default");
         if let Err(wanted) = params::fit(param.kind, default, false) {
-            let message = format!("the default of `{key}` is {}, and its type wants {wanted}", params::describe(default));
+            let message =
+                format!("the default of `{key}` is {}, and its type wants {wanted}", params::describe(default));
             report.error(tm01::BAD_DEFAULT, &path, message).advise("change the default or the type");
         }
         no_secret(default, &path, report);
@@ -142,9 +155,9 @@ fn no_secret(value: &serde_json::Value, path: &str, report: &mut Report) {
 
 fn plain_text(text: &str, path: &str, report: &mut Report) {
     if secret::find(text).is_some() {
-        report
-            .error(tm03::SECRET_IN_SQL, path, "a secret must not stand here: this value is logged and shown")
-            .advise("secrets belong into `headers` of `http`, into `env` of `shell` and `python`, and into connections");
+        report.error(tm03::SECRET_IN_SQL, path, "a secret must not stand here: this value is logged and shown").advise(
+            "secrets belong into `headers` of `http`, into `env` of `shell` and `python`, and into connections",
+        );
     }
 }
 
@@ -175,7 +188,9 @@ fn tries(path: &str, retries: Option<u32>, backoff: Option<Backoff>, timeout: Op
     }
     if backoff.initial > backoff.max {
         let message = format!("the first wait, {}, is longer than the longest, {}", backoff.initial, backoff.max);
-        report.error(tm01::BAD_RANGE, format!("{path}.backoff"), message).advise("make `max` at least as long as `initial`");
+        report
+            .error(tm01::BAD_RANGE, format!("{path}.backoff"), message)
+            .advise("make `max` at least as long as `initial`");
     }
 }
 
@@ -188,10 +203,19 @@ fn task(key: &str, task: &Task, known: &Known, report: &mut Report) {
         plain_text(when, &format!("{path}.when"), report);
     }
     if task.for_each.is_some() {
-        feature(&format!("{path}.for_each"), "tasks with `for_each`", "write one task per item, or loop in SQL or Python", report);
+        feature(
+            &format!("{path}.for_each"),
+            "tasks with `for_each`",
+            "write one task per item, or loop in SQL or Python",
+            report,
+        );
     } else if task.max_parallel.is_some() {
         report
-            .error_at_key(tm01::MEANINGLESS, format!("{path}.max_parallel"), "`max_parallel` does nothing without `for_each`")
+            .error_at_key(
+                tm01::MEANINGLESS,
+                format!("{path}.max_parallel"),
+                "`max_parallel` does nothing without `for_each`",
+            )
             .advise("leave it out");
     }
     if task.pool.is_some() {
@@ -246,4 +270,3 @@ fn no_template(text: &str, path: &str, report: &mut Report) -> bool {
     }
     !found
 }
-

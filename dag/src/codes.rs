@@ -42,8 +42,16 @@ pub mod tm10;
 /// Every code, in order.
 pub fn all() -> impl Iterator<Item = Code> {
     [
-        tm01::TABLE, tm02::TABLE, tm03::TABLE, tm04::TABLE, tm05::TABLE, tm06::TABLE, tm07::TABLE, tm08::TABLE,
-        tm09::TABLE, tm10::TABLE,
+        tm01::TABLE,
+        tm02::TABLE,
+        tm03::TABLE,
+        tm04::TABLE,
+        tm05::TABLE,
+        tm06::TABLE,
+        tm07::TABLE,
+        tm08::TABLE,
+        tm09::TABLE,
+        tm10::TABLE,
     ]
     .into_iter()
     .flatten()
@@ -86,7 +94,10 @@ mod tests {
         let codes: Vec<&str> = all().map(|entry| entry.code).collect();
         assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
         for code in codes {
-            assert!(code.len() == 6 && code.starts_with("TM") && code[2..].bytes().all(|b| b.is_ascii_digit()), "{code}");
+            assert!(
+                code.len() == 6 && code.starts_with("TM") && code[2..].bytes().all(|b| b.is_ascii_digit()),
+                "{code}"
+            );
         }
     }
 }

@@ -118,16 +118,17 @@ fn way_around(graph: &Graph, start: NodeIndex, members: &HashSet<NodeIndex>) -> 
 fn report_cycle(graph: &Graph, way: &[NodeIndex], report: &mut Report) {
     let name = |node: NodeIndex| graph.inner[node].as_str();
     let Some((first, _)) = way.split_first() else { return };
-    let why = |from: NodeIndex, to: NodeIndex| {
-        graph.inner.find_edge(from, to).map_or(Why::Needs, |edge| graph.inner[edge])
-    };
+    let why =
+        |from: NodeIndex, to: NodeIndex| graph.inner.find_edge(from, to).map_or(Why::Needs, |edge| graph.inner[edge]);
     if let [only, again] = way
         && only == again
     {
         let name = name(*only);
         let message = format!("`{name}` waits for itself");
         let help = match why(*only, *only) {
-            Why::Sql => format!("its SQL reads `{name}`: if a table is meant, write it with its connection, as in `shop.{name}`; else rename the task"),
+            Why::Sql => format!(
+                "its SQL reads `{name}`: if a table is meant, write it with its connection, as in `shop.{name}`; else rename the task"
+            ),
             Why::Input => "give it another task as input".to_owned(),
             Why::Template => "a template can only use tasks that finished before".to_owned(),
             Why::Needs => format!("take `{name}` out of its `needs`"),

@@ -158,7 +158,8 @@ impl Drawing {
                 }
                 around.iter().map(|other| as_f64(order[*other])).sum::<f64>() / as_f64(around.len())
             };
-            let mut layer: Vec<(f64, usize)> = self.layers[rank].iter().map(|vertex| (middle(vertex), *vertex)).collect();
+            let mut layer: Vec<(f64, usize)> =
+                self.layers[rank].iter().map(|vertex| (middle(vertex), *vertex)).collect();
             layer.sort_by(|a, b| a.0.total_cmp(&b.0));
             self.layers[rank] = layer.into_iter().map(|(_, vertex)| vertex).collect();
             for (place, vertex) in self.layers[rank].iter().enumerate() {
@@ -208,7 +209,15 @@ mod tests {
     fn crossings(layout: &Layout) -> usize {
         let steps: Vec<_> = layout.routes.iter().flat_map(|route| route.points.windows(2)).collect();
         let pairs = steps.iter().enumerate().flat_map(|(at, a)| steps[at + 1..].iter().map(move |b| (a, b)));
-        pairs.filter(|(a, b)| a[0].0 == b[0].0 && a[1].0 == b[1].0 && (a[0].1 < b[0].1) != (a[1].1 < b[1].1) && a[0].1 != b[0].1 && a[1].1 != b[1].1).count()
+        pairs
+            .filter(|(a, b)| {
+                a[0].0 == b[0].0
+                    && a[1].0 == b[1].0
+                    && (a[0].1 < b[0].1) != (a[1].1 < b[1].1)
+                    && a[0].1 != b[0].1
+                    && a[1].1 != b[1].1
+            })
+            .count()
     }
 
     #[test]

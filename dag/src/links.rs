@@ -207,7 +207,13 @@ impl Linker<'_> {
     fn query(&mut self, here: Here<'_>, path: &str, text: &str, links: &mut Links) {
         if let Some(offset) = crate::secret::find(text) {
             self.report
-                .error_within(tm03::SECRET_IN_SQL, path, text, offset, "a secret must not stand in SQL: SQL is logged and shown")
+                .error_within(
+                    tm03::SECRET_IN_SQL,
+                    path,
+                    text,
+                    offset,
+                    "a secret must not stand in SQL: SQL is logged and shown",
+                )
                 .advise("connections carry their own secrets; name the connection's table instead");
             return;
         }
@@ -231,7 +237,8 @@ impl Linker<'_> {
                 Ok(mentions) => {
                     for mention in mentions {
                         if seen.insert(mention.parts.clone()) {
-                            let origins: Vec<usize> = mention.offsets.iter().map(|offset| probe.origin(*offset)).collect();
+                            let origins: Vec<usize> =
+                                mention.offsets.iter().map(|offset| probe.origin(*offset)).collect();
                             self.relation(here, path, (text, &origins), &mention, links);
                         }
                     }
@@ -245,7 +252,14 @@ impl Linker<'_> {
         }
     }
 
-    fn relation(&mut self, here: Here<'_>, path: &str, (text, origins): (&str, &[usize]), mention: &Mention, links: &mut Links) {
+    fn relation(
+        &mut self,
+        here: Here<'_>,
+        path: &str,
+        (text, origins): (&str, &[usize]),
+        mention: &Mention,
+        links: &mut Links,
+    ) {
         if let Some(offset) = origins.iter().copied().find(|origin| text[*origin..].starts_with("{{")) {
             self.report
                 .error_within(tm03::NO_TEMPLATE_HERE, path, text, offset, "the name of a table cannot come from a template")
@@ -322,7 +336,9 @@ impl Linker<'_> {
         }
         let exact = tables.iter().find(|known| known.eq_ignore_ascii_case(table));
         let help = match exact {
-            Some(exact) => format!("in SQL, a name with capital letters needs quotes: `{}`", written(connection, exact)),
+            Some(exact) => {
+                format!("in SQL, a name with capital letters needs quotes: `{}`", written(connection, exact))
+            }
             None => suggest::help(table, tables.iter().map(String::as_str), &format!("tables of `{connection}`")),
         };
         Some((tm02::UNKNOWN_TABLE, format!("the connection `{connection}` has no table `{table}`"), help))
@@ -388,7 +404,8 @@ impl Linker<'_> {
         if let Some(mut error) = unproved.filter(|_| !failed) {
             error.code = tm03::UNPROVED_TEMPLATE;
             error.message = format!("only the run can show whether this works: {}", error.message);
-            error.help = Some("names that only appear in the run are not checked; list tasks it reads under `needs`".to_owned());
+            error.help =
+                Some("names that only appear in the run are not checked; list tasks it reads under `needs`".to_owned());
             self.report.template(path, text, error).only_warn();
         }
     }
@@ -411,7 +428,9 @@ fn add(reads: &mut Vec<Source>, source: Source) {
 /// `connection.table` as SQL finds it. Dots in the table part the schema from the name, unless there are too many.
 fn written(connection: &str, table: &str) -> String {
     let table = match table.split('.').collect::<Vec<_>>().as_slice() {
-        [schema, name] if !schema.is_empty() && !name.is_empty() => format!("{}.{}", sql::written(schema), sql::written(name)),
+        [schema, name] if !schema.is_empty() && !name.is_empty() => {
+            format!("{}.{}", sql::written(schema), sql::written(name))
+        }
         _ => sql::written(table),
     };
     format!("{}.{table}", sql::written(connection))

@@ -40,7 +40,10 @@ pub fn bind(pipeline: &Pipeline, given: &Map<String, Value>) -> Result<Map<Strin
                 bound.insert(name.clone(), value);
             }
             (None, None) => {
-                let help = format!("give it a value, as in `{name}={}`, or a `default` in the definition", example(param.kind));
+                let help = format!(
+                    "give it a value, as in `{name}={}`, or a `default` in the definition",
+                    example(param.kind)
+                );
                 problems.push(problem(tm02::MISSING_PARAM, name, format!("the parameter `{name}` has no value"), help));
             }
         }
@@ -79,9 +82,7 @@ pub(crate) fn fit(kind: ParamType, value: &Value, from_text: bool) -> Result<Val
     };
     match kind {
         ParamType::String => text.map(|text| Value::String(text.to_owned())).ok_or("text; put it in quotes"),
-        ParamType::Integer => whole(value)
-            .or_else(|| whole(&parsed(Value::is_number)?))
-            .ok_or("a whole number"),
+        ParamType::Integer => whole(value).or_else(|| whole(&parsed(Value::is_number)?)).ok_or("a whole number"),
         ParamType::Number if value.is_number() => Ok(value.clone()),
         ParamType::Number => parsed(Value::is_number).ok_or("a number"),
         ParamType::Boolean if value.is_boolean() => Ok(value.clone()),
@@ -104,7 +105,9 @@ fn whole(value: &Value) -> Option<Value> {
 /// RFC 3339; without an offset it is UTC.
 fn moment(text: &str) -> Option<DateTime<Utc>> {
     let with_offset = DateTime::parse_from_rfc3339(text).map(|moment| moment.to_utc());
-    with_offset.or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|moment| moment.and_utc())).ok()
+    with_offset
+        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|moment| moment.and_utc()))
+        .ok()
 }
 
 fn digits(moment: DateTime<Utc>) -> SecondsFormat {
@@ -141,8 +144,7 @@ tasks:
     #[test]
     fn defaults_fill_gaps_and_text_becomes_its_type() {
         let bound = bind(&pipeline(), &given(json!({"s": "5", "i": "7", "b": "true"}))).expect("fits");
-        let expected =
-            json!({"s": "5", "i": 7, "n": 0, "b": true, "d": "2024-01-01", "t": "2024-01-01T00:00:00Z"});
+        let expected = json!({"s": "5", "i": 7, "n": 0, "b": true, "d": "2024-01-01", "t": "2024-01-01T00:00:00Z"});
         assert_eq!(Value::Object(bound), expected);
     }
 

@@ -14,14 +14,24 @@ pub(crate) struct Report {
 
 impl Report {
     /// An error about the value at a path.
-    pub(crate) fn error(&mut self, code: &'static str, path: impl Into<String>, message: impl Into<String>) -> &mut Diagnostic {
+    pub(crate) fn error(
+        &mut self,
+        code: &'static str,
+        path: impl Into<String>,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
         let path = path.into();
         let place = self.places.of(&path);
         self.add(code, place, path, message.into())
     }
 
     /// An error about the key of the value at a path.
-    pub(crate) fn error_at_key(&mut self, code: &'static str, path: impl Into<String>, message: impl Into<String>) -> &mut Diagnostic {
+    pub(crate) fn error_at_key(
+        &mut self,
+        code: &'static str,
+        path: impl Into<String>,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
         let path = path.into();
         let place = self.places.key(&path);
         self.add(code, place, path, message.into())

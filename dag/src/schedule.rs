@@ -49,7 +49,9 @@ impl Schedule {
     pub fn new(expression: &str, timezone: Option<&str>) -> Result<Self, ScheduleError> {
         let zone = match timezone {
             None => Tz::UTC,
-            Some(name) => name.parse().map_err(|_| ScheduleError::Zone { zone: name.to_owned(), nearest: nearest(name) })?,
+            Some(name) => {
+                name.parse().map_err(|_| ScheduleError::Zone { zone: name.to_owned(), nearest: nearest(name) })?
+            }
         };
         let cron = Cron::parse(expression)
             .map_err(|reason| ScheduleError::Expression { expression: expression.to_owned(), reason })?;

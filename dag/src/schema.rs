@@ -13,7 +13,12 @@ pub fn json_schema() -> Value {
     if let Some(top) = schema.as_object_mut() {
         top.insert("title".to_owned(), json!("Tidemill pipeline"));
     }
-    for path in ["/properties/pipeline", "/properties/params/propertyNames", "/properties/vars/propertyNames", "/properties/tasks/propertyNames"] {
+    for path in [
+        "/properties/pipeline",
+        "/properties/params/propertyNames",
+        "/properties/vars/propertyNames",
+        "/properties/tasks/propertyNames",
+    ] {
         set(&mut schema, path, "pattern", json!("^[a-z][a-z0-9_]{0,62}$"));
     }
     set(&mut schema, "/properties/tasks", "minProperties", json!(1));

@@ -68,7 +68,10 @@ pub fn split(text: &str) -> Result<Vec<Piece<'_>>, SecretError> {
         };
         let error = |written: &str, reason: String| SecretError { written: written.to_owned(), offset: start, reason };
         let Some(length) = rest.find('}') else {
-            return Err(error(&text[start..text.len().min(start + 2 + scheme.len() + 1)], "the closing `}` is missing".to_owned()));
+            return Err(error(
+                &text[start..text.len().min(start + 2 + scheme.len() + 1)],
+                "the closing `}` is missing".to_owned(),
+            ));
         };
         let end = text.len() - rest.len() + length + 1;
         let secret = place(scheme, &rest[..length]).map_err(|reason| error(&text[start..end], reason))?;
@@ -91,9 +94,11 @@ pub fn find(text: &str) -> Option<usize> {
         Err(error) => Some(error.offset),
         Ok(pieces) => {
             let secret = pieces.iter().any(|piece| matches!(piece, Piece::Secret(_)));
-            secret.then(|| text.match_indices("${").map(|(at, _)| at).find(|at| {
-                !text[..*at].ends_with('$') && scheme(&text[at + 2..]).is_some()
-            }))?
+            secret.then(|| {
+                text.match_indices("${")
+                    .map(|(at, _)| at)
+                    .find(|at| !text[..*at].ends_with('$') && scheme(&text[at + 2..]).is_some())
+            })?
         }
     }
 }
@@ -111,7 +116,8 @@ const SCHEMES: [&str; 4] = ["env", "file", "secret", "vault"];
 
 fn place(scheme: &str, rest: &str) -> Result<SecretPlace, String> {
     let named = |what: &str| {
-        let sound = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        let sound =
+            !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
         if sound { Ok(rest.to_owned()) } else { Err(format!("{what} is a name of letters, digits, `_`, `-` and `.`")) }
     };
     match scheme {
@@ -127,7 +133,8 @@ fn place(scheme: &str, rest: &str) -> Result<SecretPlace, String> {
         },
         _ => {
             let near = crate::suggest::nearest(scheme, SCHEMES);
-            let help = near.map_or("use `env`, `file`, `secret` or `vault`".to_owned(), |near| format!("did you mean `{near}`?"));
+            let help = near
+                .map_or("use `env`, `file`, `secret` or `vault`".to_owned(), |near| format!("did you mean `{near}`?"));
             Err(format!("`{scheme}` is not a kind of place; {help}"))
         }
     }
@@ -152,8 +159,13 @@ mod tests {
     fn places_are_found_between_plain_text() {
         let pieces = split("Bearer ${env:TOKEN}/${vault:kv/a#b}!").expect("sound");
         let vault = SecretPlace::Vault { path: "kv/a".to_owned(), key: "b".to_owned() };
-        let expected =
-            [Piece::Text("Bearer "), Piece::Secret(SecretPlace::Env("TOKEN".to_owned())), Piece::Text("/"), Piece::Secret(vault), Piece::Text("!")];
+        let expected = [
+            Piece::Text("Bearer "),
+            Piece::Secret(SecretPlace::Env("TOKEN".to_owned())),
+            Piece::Text("/"),
+            Piece::Secret(vault),
+            Piece::Text("!"),
+        ];
         assert_eq!(pieces, expected);
         assert_eq!(find("Bearer ${env:TOKEN}"), Some(7));
     }

@@ -36,7 +36,8 @@ pub(crate) struct SqlError {
 pub(crate) fn mentions(sql: &str) -> Result<Vec<Mention>, SqlError> {
     let statements = parse(sql)?;
     let [statement] = statements.as_slice() else {
-        let what = if statements.is_empty() { "there is no query here" } else { "there is more than one statement here" };
+        let what =
+            if statements.is_empty() { "there is no query here" } else { "there is more than one statement here" };
         return Err(SqlError {
             code: tm03::NOT_ONE_QUERY,
             message: what.to_owned(),
@@ -92,7 +93,13 @@ fn is_operator(token: &Token) -> bool {
             word.keyword,
             Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT
         ),
-        Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat | Token::Eq
+        Token::Plus
+        | Token::Minus
+        | Token::Mul
+        | Token::Div
+        | Token::Mod
+        | Token::StringConcat
+        | Token::Eq
         | Token::DoubleColon => true,
         _ => false,
     }
@@ -107,7 +114,10 @@ fn syntax(sql: &str, error: &ParserError) -> SqlError {
         Some((message, place)) => (message.to_owned(), location(place)),
         None => (text, None),
     };
-    let message = message.replace("Expected: ", "expected ").replace(", found: EOF", ", but the text ends").replace("found: ", "found ");
+    let message = message
+        .replace("Expected: ", "expected ")
+        .replace(", found: EOF", ", but the text ends")
+        .replace("found: ", "found ");
     SqlError {
         code: tm03::SQL_SYNTAX,
         message: format!("the SQL is not understood: {}", lower(&message)),
@@ -168,8 +178,10 @@ impl Visitor for Finder<'_> {
             // A body sees the names before it, and itself only if the query says `RECURSIVE`.
             frame.visible = if frame.recursive { frame.names.len() } else { index };
         }
-        if let SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) | SetExpr::Merge(statement) =
-            query.body.as_ref()
+        if let SetExpr::Insert(statement)
+        | SetExpr::Update(statement)
+        | SetExpr::Delete(statement)
+        | SetExpr::Merge(statement) = query.body.as_ref()
         {
             self.changes = Some(first_word(&statement.to_string()));
         }
@@ -252,7 +264,10 @@ mod tests {
         for (sql, expected) in [
             ("SELECT * FROM a", vec!["a"]),
             ("SELECT * FROM A JOIN \"B\" USING (x), shop.public.c", vec!["a", "B", "shop.public.c"]),
-            ("SELECT (SELECT max(x) FROM a) FROM b WHERE EXISTS (SELECT 1 FROM c WHERE c.i = b.i)", vec!["a", "b", "c"]),
+            (
+                "SELECT (SELECT max(x) FROM a) FROM b WHERE EXISTS (SELECT 1 FROM c WHERE c.i = b.i)",
+                vec!["a", "b", "c"],
+            ),
             ("SELECT 1 UNION ALL SELECT x FROM a EXCEPT SELECT x FROM (SELECT * FROM b) t", vec!["a", "b"]),
             ("SELECT * FROM generate_series(1, 10) g, unnest([1, 2])", vec![]),
             ("SELECT a.x FROM t AS a", vec!["t"]),

@@ -72,9 +72,10 @@ const SYNONYMS: [(&str, &str); 38] = [
 
 /// `did you mean `x`?`, or else all there are, if they are few enough to read.
 pub(crate) fn help<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str> + Clone, what: &str) -> String {
-    let synonym = SYNONYMS.iter().filter(|(other, _)| *other == word).find_map(|(_, ours)| {
-        candidates.clone().into_iter().find(|candidate| candidate == ours)
-    });
+    let synonym = SYNONYMS
+        .iter()
+        .filter(|(other, _)| *other == word)
+        .find_map(|(_, ours)| candidates.clone().into_iter().find(|candidate| candidate == ours));
     if let Some(near) = synonym.or_else(|| nearest(word, candidates.clone())) {
         return format!("did you mean `{near}`?");
     }

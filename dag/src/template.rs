@@ -109,7 +109,9 @@ impl Context {
 /// Dates and times are text that only SQL knows from other text.
 fn typed_value(value: &Value, kind: Option<ParamType>) -> minijinja::Value {
     match (value, kind) {
-        (Value::String(text), Some(ParamType::Date | ParamType::Timestamp)) if literal::typed_moment(text).is_some() => {
+        (Value::String(text), Some(ParamType::Date | ParamType::Timestamp))
+            if literal::typed_moment(text).is_some() =>
+        {
             minijinja::Value::from_safe_string(text.clone())
         }
         _ => plain(value),
@@ -239,7 +241,8 @@ pub(crate) fn condition(template: &str) -> Option<&str> {
 
 fn evaluate(expression: &str, context: &Context) -> Result<minijinja::Value, TemplateError> {
     let explain = |error: minijinja::Error| environment::explain(&error);
-    let value = environment::TEXT.compile_expression(expression).map_err(explain)?.eval(context.values()).map_err(explain)?;
+    let value =
+        environment::TEXT.compile_expression(expression).map_err(explain)?.eval(context.values()).map_err(explain)?;
     if value.is_undefined() {
         return Err(TemplateError {
             code: tm03::TEMPLATE_FAILED,

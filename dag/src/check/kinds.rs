@@ -12,7 +12,8 @@ use crate::{
     read::BUILT,
     report::Report,
     spec::{
-        Between, Check, Command, Expectation, Extract, Http, Load, LoadMode, ParamType, Python, Shell, Sql, TaskKind, Wait,
+        Between, Check, Command, Expectation, Extract, Http, Load, LoadMode, ParamType, Python, Shell, Sql, TaskKind,
+        Wait,
     },
     suggest,
 };
@@ -48,7 +49,12 @@ fn extract(path: &str, extract: &Extract, known: &Known, report: &mut Report) {
     let fixed = no_template(&extract.table, &format!("{path}.table"), report);
     twice(&extract.columns, &format!("{path}.columns"), report);
     if extract.incremental.is_some() {
-        feature(&format!("{path}.incremental"), "incremental extracts", "filter by a column in the `sql` task that reads it", report);
+        feature(
+            &format!("{path}.incremental"),
+            "incremental extracts",
+            "filter by a column in the `sql` task that reads it",
+            report,
+        );
     }
     if !connection(&extract.connection, &format!("{path}.connection"), known, report) {
         return;
@@ -154,7 +160,9 @@ fn between(path: &str, between: &Between, report: &mut Report) {
     for (key, bound) in bounds {
         if let Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) = bound {
             let message = "a bound is a number, or a date or time as text";
-            report.error(tm01::WRONG_TYPE, format!("{path}.{key}"), message).advise("as in `min: 0` or `min: 2024-01-31`");
+            report
+                .error(tm01::WRONG_TYPE, format!("{path}.{key}"), message)
+                .advise("as in `min: 0` or `min: 2024-01-31`");
         }
     }
     match (&between.min, &between.max) {
@@ -223,9 +231,7 @@ fn inside(text: &str, path: &str, instead: &str, report: &mut Report) {
         ["params.", "vars.", "tasks.", "run.", "interval.", "trigger."].iter().any(|root| word.starts_with(root))
     });
     if let Some((offset, _)) = found {
-        report
-            .error_within(tm03::NO_TEMPLATE_HERE, path, text, offset, "templates are not read here")
-            .advise(instead);
+        report.error_within(tm03::NO_TEMPLATE_HERE, path, text, offset, "templates are not read here").advise(instead);
     }
 }
 
@@ -234,12 +240,19 @@ fn shell(path: &str, shell: &Shell, report: &mut Report) {
     match &shell.command {
         Command::Text(text) => {
             if not_empty(text, &command, report) {
-                inside(text, &command, "pass values through `env`, and use them as `\"$NAME\"`; or write the command as a list", report);
+                inside(
+                    text,
+                    &command,
+                    "pass values through `env`, and use them as `\"$NAME\"`; or write the command as a list",
+                    report,
+                );
             }
         }
         Command::List(words) => {
             if words.first().is_none_or(|program| program.is_empty()) {
-                report.error(tm01::EMPTY_VALUE, &command, "there is no program to run").advise("begin the list with a program");
+                report
+                    .error(tm01::EMPTY_VALUE, &command, "there is no program to run")
+                    .advise("begin the list with a program");
             }
             for (index, word) in words.iter().enumerate() {
                 // Arguments of a program are seen by everybody on the machine.

@@ -19,7 +19,8 @@ fn known() -> Known {
 }
 
 fn compile(tasks: &str) -> Compiled {
-    let text = format!("pipeline: p\nparams: {{n: {{type: integer, default: 1}}, full: {{type: boolean}}}}\ntasks:\n{tasks}");
+    let text =
+        format!("pipeline: p\nparams: {{n: {{type: integer, default: 1}}, full: {{type: boolean}}}}\ntasks:\n{tasks}");
     read(&text, &known()).unwrap_or_else(|problems| panic!("{text}\n{problems:#?}"))
 }
 
@@ -204,8 +205,12 @@ fn ten_thousand_tasks_are_quick() {
     for n in 0..2_500 {
         text.push_str(&format!("  raw_{n}:\n    extract: {{connection: shop, table: orders, columns: [id, total]}}\n"));
         text.push_str(&format!("  sum_{n}:\n    sql: |\n      SELECT id, sum(total) AS total FROM raw_{n}\n      WHERE total >= {{{{ params.low }}}} GROUP BY id\n"));
-        text.push_str(&format!("  ok_{n}:\n    check: {{input: sum_{n}, expect: [{{not_null: [id]}}, {{unique: id}}]}}\n"));
-        text.push_str(&format!("  put_{n}:\n    load: {{input: ok_{n}, connection: out, table: t_{n}, mode: merge, key: [id]}}\n"));
+        text.push_str(&format!(
+            "  ok_{n}:\n    check: {{input: sum_{n}, expect: [{{not_null: [id]}}, {{unique: id}}]}}\n"
+        ));
+        text.push_str(&format!(
+            "  put_{n}:\n    load: {{input: ok_{n}, connection: out, table: t_{n}, mode: merge, key: [id]}}\n"
+        ));
     }
     let begun = std::time::Instant::now();
     let compiled = read(&text, &known()).unwrap_or_else(|problems| panic!("{:#?}", &problems[..1]));

@@ -120,7 +120,9 @@ impl Planner<'_> {
         let (reader_name, reader_task) = self.pipeline.tasks.get_index(reader)?;
         match &reader_task.kind {
             TaskKind::Sql(_) | TaskKind::Load(_) | TaskKind::Python(_) => {}
-            TaskKind::Check(_) => return Some(format!("`{reader_name}` checks it, and what is checked is written down first")),
+            TaskKind::Check(_) => {
+                return Some(format!("`{reader_name}` checks it, and what is checked is written down first"));
+            }
             TaskKind::Extract(_)
             | TaskKind::Llm(_)
             | TaskKind::Shell(_)
@@ -135,7 +137,9 @@ impl Planner<'_> {
             let user = self.name(*user);
             return Some(match why {
                 Why::Template => format!("a template of `{user}` uses its outcome, and a view has none"),
-                Why::Sql | Why::Input | Why::Needs => format!("`{user}` waits for it, and a view never finishes by itself"),
+                Why::Sql | Why::Input | Why::Needs => {
+                    format!("`{user}` waits for it, and a view never finishes by itself")
+                }
             });
         }
         if task.when.is_some() {
@@ -211,7 +215,8 @@ impl Planner<'_> {
                 }
             }
         }
-        let view = |index: usize| View { name: self.name(index).to_owned(), kind: self.pipeline.tasks[index].kind.clone() };
+        let view =
+            |index: usize| View { name: self.name(index).to_owned(), kind: self.pipeline.tasks[index].kind.clone() };
         PlannedTask {
             name: self.name(index).to_owned(),
             task,
@@ -223,11 +228,9 @@ impl Planner<'_> {
 
     fn relations(&self, index: usize, views: &[bool], ordinals: &[Option<Ordinal>]) -> Vec<Relation> {
         let relation = |source: &Source| match source {
-            Source::Table { connection, table, written } => Some(Relation::Table {
-                connection: connection.clone(),
-                table: table.clone(),
-                written: written.clone(),
-            }),
+            Source::Table { connection, table, written } => {
+                Some(Relation::Table { connection: connection.clone(), table: table.clone(), written: written.clone() })
+            }
             Source::Task(read) if views[*read] => Some(Relation::View { name: self.name(*read).to_owned() }),
             Source::Task(read) => {
                 let ordinal = ordinals[behind_checks(self.pipeline, *read)]?;

@@ -6,13 +6,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::tree::{Data, Entry, Node};
-use crate::{
-    codes::tm01,
-    diagnostic::Diagnostic,
-    spec::Columns,
-    suggest,
-    time::Span,
-};
+use crate::{codes::tm01, diagnostic::Diagnostic, spec::Columns, suggest, time::Span};
 
 /// Where a decoder is in the document; printed as `tasks.revenue.sql`.
 #[derive(Clone, Copy)]

@@ -12,8 +12,8 @@ use crate::{
     codes::{tm01, tm04},
     diagnostic::Diagnostic,
     spec::{
-        CatchUp, Concurrency, CronTrigger, DatasetTrigger, Defaults, Backoff, OnOverlap, Param, ParamType, Pipeline, Task,
-        Trigger, Webhook, WebhookTrigger,
+        Backoff, CatchUp, Concurrency, CronTrigger, DatasetTrigger, Defaults, OnOverlap, Param, ParamType, Pipeline,
+        Task, Trigger, Webhook, WebhookTrigger,
     },
     time::Span,
 };
@@ -78,8 +78,10 @@ fn tasks(node: &Node, draft: &mut Draft) -> IndexMap<String, Task> {
     }
     if entries.len() > MAX_TASKS {
         let message = format!("{} tasks; at most {MAX_TASKS} are read", entries.len());
-        draft.problems.push(Diagnostic::error(tm04::TOO_MANY_TASKS, node.place, at.to_string(), message)
-            .help("split the definition into several pipelines"));
+        draft.problems.push(
+            Diagnostic::error(tm04::TOO_MANY_TASKS, node.place, at.to_string(), message)
+                .help("split the definition into several pipelines"),
+        );
         return IndexMap::new();
     }
     let mut tasks = IndexMap::with_capacity(entries.len());

@@ -59,7 +59,15 @@ decode_words! { OnFail { "fail" => Fail, "warn" => Warn, "quarantine" => Quarant
 impl Decode for Expectation {
     fn decode(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
         const WORDS: [&str; 9] = [
-            "not_null", "unique", "between", "accepted_values", "regex", "row_count", "freshness", "references", "sql",
+            "not_null",
+            "unique",
+            "between",
+            "accepted_values",
+            "regex",
+            "row_count",
+            "freshness",
+            "references",
+            "sql",
         ];
         let (word, entry) = single(node, at, &WORDS, problems)?;
         let (body, at) = (&entry.value, at.key(word));

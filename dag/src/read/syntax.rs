@@ -4,7 +4,7 @@ use saphyr_parser::ScanError;
 
 use super::{
     json,
-    tree::{self, Data, Node, NoTree},
+    tree::{self, Data, NoTree, Node},
 };
 use crate::{
     codes::tm01,
@@ -127,19 +127,63 @@ fn tab_near(text: &str, line: usize) -> Option<Place> {
 
 /// The scanner's complaints by a part of their wording, in our words.
 const EXPLAINED: [(&str, &str, &str); 17] = [
-    ("mapping values are not allowed", "a second `:` stands where none can be", "put the text after the first `:` in quotes; or the line above lacks its own value, or this line is indented wrongly"),
-    ("simple key expect", "a `:` with a space behind it is missing, here or in the line above", "write `key: value`; a key without a value of its own ends with `:`"),
-    ("did not find expected key", "this line is not indented like the ones around it", "lines of one map begin in the same column; indent with two spaces per level"),
-    ("did not find expected '-'", "this line is not indented like the list above it", "items of one list begin with `-` in the same column"),
-    ("block sequence entries are not allowed", "a list cannot begin here", "put `- …` on a line of its own, below its key"),
-    ("unexpected end of stream", "a quote is opened and never closed", "close the quote, or use a block: `key: |` and the text indented below"),
-    ("in quoted scalar", "a quoted text is indented wrongly, or its closing quote is missing", "close the quote on the same line, or use a block: `key: |`"),
-    ("',' or '}'", "a `{` is opened, and `,` or `}` is missing", "close the brace; a text with `{`, `}`, `,` or `:` in it needs quotes"),
-    ("',' or ']'", "a `[` is opened, and `,` or `]` is missing", "close the bracket; a text with `[`, `]` or `,` in it needs quotes"),
-    ("in flow construct", "a line inside brackets is indented too little", "close the bracket, or indent its lines further than the key"),
+    (
+        "mapping values are not allowed",
+        "a second `:` stands where none can be",
+        "put the text after the first `:` in quotes; or the line above lacks its own value, or this line is indented wrongly",
+    ),
+    (
+        "simple key expect",
+        "a `:` with a space behind it is missing, here or in the line above",
+        "write `key: value`; a key without a value of its own ends with `:`",
+    ),
+    (
+        "did not find expected key",
+        "this line is not indented like the ones around it",
+        "lines of one map begin in the same column; indent with two spaces per level",
+    ),
+    (
+        "did not find expected '-'",
+        "this line is not indented like the list above it",
+        "items of one list begin with `-` in the same column",
+    ),
+    (
+        "block sequence entries are not allowed",
+        "a list cannot begin here",
+        "put `- …` on a line of its own, below its key",
+    ),
+    (
+        "unexpected end of stream",
+        "a quote is opened and never closed",
+        "close the quote, or use a block: `key: |` and the text indented below",
+    ),
+    (
+        "in quoted scalar",
+        "a quoted text is indented wrongly, or its closing quote is missing",
+        "close the quote on the same line, or use a block: `key: |`",
+    ),
+    (
+        "',' or '}'",
+        "a `{` is opened, and `,` or `}` is missing",
+        "close the brace; a text with `{`, `}`, `,` or `:` in it needs quotes",
+    ),
+    (
+        "',' or ']'",
+        "a `[` is opened, and `,` or `]` is missing",
+        "close the bracket; a text with `[`, `]` or `,` in it needs quotes",
+    ),
+    (
+        "in flow construct",
+        "a line inside brackets is indented too little",
+        "close the bracket, or indent its lines further than the key",
+    ),
     ("unknown escape", "a double-quoted text holds a `\\` that means nothing", "write `\\\\`, or use 'single quotes'"),
     ("after double-quoted", "something follows a closing quote", "put the whole value in one pair of quotes"),
-    ("unknown anchor", "an alias names an anchor that is not there", "a value that starts with `*` needs quotes; else define the anchor with `&name` before"),
+    (
+        "unknown anchor",
+        "an alias names an anchor that is not there",
+        "a value that starts with `*` needs quotes; else define the anchor with `&name` before",
+    ),
     ("alphabetic or numeric", "an anchor or alias has no name", "a value that starts with `*` or `&` needs quotes"),
     ("unexpected character", "a text cannot begin with this character", "put the value in quotes"),
     ("in block scalar", "a block of text is indented wrongly", "indent all lines of the block further than its key"),
@@ -148,8 +192,7 @@ const EXPLAINED: [(&str, &str, &str); 17] = [
 
 fn explain(info: &str) -> (&'static str, &'static str) {
     let known = EXPLAINED.iter().find(|(part, _, _)| info.contains(part));
-    known.map_or(
-        ("this is not YAML", "check indentation, colons and quotes around here"),
-        |(_, message, help)| (message, help),
-    )
+    known.map_or(("this is not YAML", "check indentation, colons and quotes around here"), |(_, message, help)| {
+        (message, help)
+    })
 }

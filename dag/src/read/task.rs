@@ -65,7 +65,18 @@ fn task(entry: &Entry, at: At<'_>, problems: &mut Problems) -> Option<Task> {
     fields.done();
     Some(Task {
         kind: kind?,
-        description, needs, when, run_if, for_each, max_parallel, retries, backoff, timeout, pool, priority, queue,
+        description,
+        needs,
+        when,
+        run_if,
+        for_each,
+        max_parallel,
+        retries,
+        backoff,
+        timeout,
+        pool,
+        priority,
+        queue,
         materialize,
     })
 }
@@ -78,8 +89,19 @@ enum Kind {
 }
 
 const COMMON: [&str; 13] = [
-    "description", "needs", "when", "run_if", "for_each", "max_parallel", "retries", "backoff", "timeout", "pool",
-    "priority", "queue", "materialize",
+    "description",
+    "needs",
+    "when",
+    "run_if",
+    "for_each",
+    "max_parallel",
+    "retries",
+    "backoff",
+    "timeout",
+    "pool",
+    "priority",
+    "queue",
+    "materialize",
 ];
 
 fn one_kind(entry: &Entry, entries: &[Entry], at: At<'_>, problems: &mut Problems) -> Kind {
@@ -99,9 +121,9 @@ fn one_kind(entry: &Entry, entries: &[Entry], at: At<'_>, problems: &mut Problem
 /// No kind at all, or a mistyped one.
 fn no_kind(entry: &Entry, entries: &[Entry], at: At<'_>, problems: &mut Problems) -> Kind {
     let strangers = entries.iter().filter(|e| !COMMON.contains(&e.key.as_str()));
-    let mistyped = strangers
-        .clone()
-        .find_map(|e| suggest::nearest(&e.key, KINDS).filter(|_| suggest::nearest(&e.key, COMMON).is_none()).map(|near| (e, near)));
+    let mistyped = strangers.clone().find_map(|e| {
+        suggest::nearest(&e.key, KINDS).filter(|_| suggest::nearest(&e.key, COMMON).is_none()).map(|near| (e, near))
+    });
     if let Some((stranger, near)) = mistyped {
         let message = format!("`{}` is not a kind of task", stranger.key);
         problems.push(

@@ -145,15 +145,17 @@ impl Builder<'_> {
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), "map", place);
-                self.begin(place, anchor, Inside::Map { entries: Vec::new(), key: None, seen: HashMap::new(), broken: false })
+                self.begin(
+                    place,
+                    anchor,
+                    Inside::Map { entries: Vec::new(), key: None, seen: HashMap::new(), broken: false },
+                )
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => self.alias(anchor, place),
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentStart(_)
-            | Event::DocumentEnd => Ok(()),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+                Ok(())
+            }
         }
     }
 
@@ -324,9 +326,25 @@ mod tests {
 
     #[test]
     fn plain_words_follow_the_core_schema_of_yaml_1_2() {
-        let value = json("[1, -2, 0x1F, 0o17, 1.5, 1e3, .5, yes, on, ~, true, 010, 1_000, '3', 18446744073709551615, 12:30]");
+        let value =
+            json("[1, -2, 0x1F, 0o17, 1.5, 1e3, .5, yes, on, ~, true, 010, 1_000, '3', 18446744073709551615, 12:30]");
         let expected = serde_json::json!([
-            1, -2, 31, 15, 1.5, 1000.0, 0.5, "yes", "on", null, true, 10, "1_000", "3", 18_446_744_073_709_551_615_u64, "12:30"
+            1,
+            -2,
+            31,
+            15,
+            1.5,
+            1000.0,
+            0.5,
+            "yes",
+            "on",
+            null,
+            true,
+            10,
+            "1_000",
+            "3",
+            18_446_744_073_709_551_615_u64,
+            "12:30"
         ]);
         assert_eq!(value, expected);
     }
@@ -334,9 +352,14 @@ mod tests {
     #[test]
     fn places_count_characters_from_one() {
         let mut problems = Vec::new();
-        let documents = documents("ä: 1
+        let documents = documents(
+            "ä: 1
 öö: {x: 2}
-", &mut problems).ok().expect("valid YAML");
+",
+            &mut problems,
+        )
+        .ok()
+        .expect("valid YAML");
         let Data::Map(entries) = &documents[0].data else { panic!("a map") };
         assert_eq!(entries[1].place, Place { line: 2, column: 1 });
         assert_eq!(entries[1].value.place, Place { line: 2, column: 5 });
@@ -344,7 +367,12 @@ mod tests {
 
     #[test]
     fn aliases_stand_for_their_anchor() {
-        assert_eq!(json("a: &x {k: 1}
-b: *x"), serde_json::json!({"a": {"k": 1}, "b": {"k": 1}}));
+        assert_eq!(
+            json(
+                "a: &x {k: 1}
+b: *x"
+            ),
+            serde_json::json!({"a": {"k": 1}, "b": {"k": 1}})
+        );
     }
 }

@@ -78,9 +78,10 @@ impl Cron {
 
     /// The first fitting wall-clock time that is not before `from`.
     pub(super) fn next(&self, from: NaiveDateTime) -> Option<NaiveDateTime> {
-        let from = from.with_nanosecond(0).filter(|whole| *whole == from).or_else(|| {
-            from.with_nanosecond(0)?.checked_add_signed(chrono::TimeDelta::seconds(1))
-        })?;
+        let from = from
+            .with_nanosecond(0)
+            .filter(|whole| *whole == from)
+            .or_else(|| from.with_nanosecond(0)?.checked_add_signed(chrono::TimeDelta::seconds(1)))?;
         let last = from.date().checked_add_days(Days::new(u64::from(YEARS) * 366))?;
         let mut date = from.date();
         let mut time = from.time();

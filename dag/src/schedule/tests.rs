@@ -47,16 +47,51 @@ fn plain_expressions() {
 fn a_skipped_time_fires_once_right_after_the_gap() {
     for (expression, zone, after, expected) in [
         // Berlin skips 02:00 to 03:00 on 31 March 2024.
-        ("30 2 * * *", "Europe/Berlin", "2024-03-30T12:00:00Z", ["2024-03-31T03:00:00+02:00", "2024-04-01T02:30:00+02:00"]),
-        ("*/10 2 * * *", "Europe/Berlin", "2024-03-30T12:00:00Z", ["2024-03-31T03:00:00+02:00", "2024-04-01T02:00:00+02:00"]),
-        ("0 2,3 * * *", "Europe/Berlin", "2024-03-30T12:00:00Z", ["2024-03-31T03:00:00+02:00", "2024-04-01T02:00:00+02:00"]),
+        (
+            "30 2 * * *",
+            "Europe/Berlin",
+            "2024-03-30T12:00:00Z",
+            ["2024-03-31T03:00:00+02:00", "2024-04-01T02:30:00+02:00"],
+        ),
+        (
+            "*/10 2 * * *",
+            "Europe/Berlin",
+            "2024-03-30T12:00:00Z",
+            ["2024-03-31T03:00:00+02:00", "2024-04-01T02:00:00+02:00"],
+        ),
+        (
+            "0 2,3 * * *",
+            "Europe/Berlin",
+            "2024-03-30T12:00:00Z",
+            ["2024-03-31T03:00:00+02:00", "2024-04-01T02:00:00+02:00"],
+        ),
         // New York skips 02:00 to 03:00 on 10 March 2024.
-        ("15 2 * * *", "America/New_York", "2024-03-09T12:00:00Z", ["2024-03-10T03:00:00-04:00", "2024-03-11T02:15:00-04:00"]),
+        (
+            "15 2 * * *",
+            "America/New_York",
+            "2024-03-09T12:00:00Z",
+            ["2024-03-10T03:00:00-04:00", "2024-03-11T02:15:00-04:00"],
+        ),
         // Lord Howe skips only half an hour, 02:00 to 02:30 on 6 October 2024.
-        ("15 2 * * *", "Australia/Lord_Howe", "2024-10-05T12:00:00Z", ["2024-10-06T02:30:00+11:00", "2024-10-07T02:15:00+11:00"]),
-        ("45 2 * * *", "Australia/Lord_Howe", "2024-10-05T12:00:00Z", ["2024-10-06T02:45:00+11:00", "2024-10-07T02:45:00+11:00"]),
+        (
+            "15 2 * * *",
+            "Australia/Lord_Howe",
+            "2024-10-05T12:00:00Z",
+            ["2024-10-06T02:30:00+11:00", "2024-10-07T02:15:00+11:00"],
+        ),
+        (
+            "45 2 * * *",
+            "Australia/Lord_Howe",
+            "2024-10-05T12:00:00Z",
+            ["2024-10-06T02:45:00+11:00", "2024-10-07T02:45:00+11:00"],
+        ),
         // Apia had no 30 December 2011.
-        ("0 6 * * *", "Pacific/Apia", "2011-12-29T20:00:00Z", ["2011-12-31T00:00:00+14:00", "2011-12-31T06:00:00+14:00"]),
+        (
+            "0 6 * * *",
+            "Pacific/Apia",
+            "2011-12-29T20:00:00Z",
+            ["2011-12-31T00:00:00+14:00", "2011-12-31T06:00:00+14:00"],
+        ),
     ] {
         assert_eq!(next(expression, zone, after, 2), expected, "{expression} in {zone}");
     }
@@ -66,13 +101,38 @@ fn a_skipped_time_fires_once_right_after_the_gap() {
 fn a_repeated_time_fires_the_first_time() {
     for (expression, zone, after, expected) in [
         // Berlin has 02:00 to 03:00 twice on 27 October 2024.
-        ("30 2 * * *", "Europe/Berlin", "2024-10-26T12:00:00Z", ["2024-10-27T02:30:00+02:00", "2024-10-28T02:30:00+01:00"]),
-        ("30 2 * * *", "Europe/Berlin", "2024-10-27T01:10:00Z", ["2024-10-28T02:30:00+01:00", "2024-10-29T02:30:00+01:00"]),
-        ("0 3 * * *", "Europe/Berlin", "2024-10-27T00:30:00Z", ["2024-10-27T03:00:00+01:00", "2024-10-28T03:00:00+01:00"]),
+        (
+            "30 2 * * *",
+            "Europe/Berlin",
+            "2024-10-26T12:00:00Z",
+            ["2024-10-27T02:30:00+02:00", "2024-10-28T02:30:00+01:00"],
+        ),
+        (
+            "30 2 * * *",
+            "Europe/Berlin",
+            "2024-10-27T01:10:00Z",
+            ["2024-10-28T02:30:00+01:00", "2024-10-29T02:30:00+01:00"],
+        ),
+        (
+            "0 3 * * *",
+            "Europe/Berlin",
+            "2024-10-27T00:30:00Z",
+            ["2024-10-27T03:00:00+01:00", "2024-10-28T03:00:00+01:00"],
+        ),
         // New York has 01:00 to 02:00 twice on 3 November 2024.
-        ("30 1 * * *", "America/New_York", "2024-11-02T12:00:00Z", ["2024-11-03T01:30:00-04:00", "2024-11-04T01:30:00-05:00"]),
+        (
+            "30 1 * * *",
+            "America/New_York",
+            "2024-11-02T12:00:00Z",
+            ["2024-11-03T01:30:00-04:00", "2024-11-04T01:30:00-05:00"],
+        ),
         // Lord Howe has 01:30 to 02:00 twice on 7 April 2024.
-        ("45 1 * * *", "Australia/Lord_Howe", "2024-04-06T10:00:00Z", ["2024-04-07T01:45:00+11:00", "2024-04-08T01:45:00+10:30"]),
+        (
+            "45 1 * * *",
+            "Australia/Lord_Howe",
+            "2024-04-06T10:00:00Z",
+            ["2024-04-07T01:45:00+11:00", "2024-04-08T01:45:00+10:30"],
+        ),
     ] {
         assert_eq!(next(expression, zone, after, 2), expected, "{expression} in {zone}");
     }
@@ -81,11 +141,36 @@ fn a_repeated_time_fires_the_first_time() {
 #[test]
 fn schedules_of_every_hour_follow_time_itself() {
     for (expression, zone, after, expected) in [
-        ("30 * * * *", "Europe/Berlin", "2024-10-26T23:45:00Z", ["2024-10-27T02:30:00+02:00", "2024-10-27T02:30:00+01:00", "2024-10-27T03:30:00+01:00"]),
-        ("30 * * * *", "Europe/Berlin", "2024-03-31T00:00:00Z", ["2024-03-31T01:30:00+01:00", "2024-03-31T03:30:00+02:00", "2024-03-31T04:30:00+02:00"]),
-        ("*/20 * * * *", "Australia/Lord_Howe", "2024-04-06T14:30:00Z", ["2024-04-07T01:40:00+11:00", "2024-04-07T01:40:00+10:30", "2024-04-07T02:00:00+10:30"]),
-        ("0 * * * *", "Australia/Lord_Howe", "2024-10-05T15:00:00Z", ["2024-10-06T03:00:00+11:00", "2024-10-06T04:00:00+11:00", "2024-10-06T05:00:00+11:00"]),
-        ("0 * * * *", "Pacific/Apia", "2011-12-30T08:00:00Z", ["2011-12-29T23:00:00-10:00", "2011-12-31T00:00:00+14:00", "2011-12-31T01:00:00+14:00"]),
+        (
+            "30 * * * *",
+            "Europe/Berlin",
+            "2024-10-26T23:45:00Z",
+            ["2024-10-27T02:30:00+02:00", "2024-10-27T02:30:00+01:00", "2024-10-27T03:30:00+01:00"],
+        ),
+        (
+            "30 * * * *",
+            "Europe/Berlin",
+            "2024-03-31T00:00:00Z",
+            ["2024-03-31T01:30:00+01:00", "2024-03-31T03:30:00+02:00", "2024-03-31T04:30:00+02:00"],
+        ),
+        (
+            "*/20 * * * *",
+            "Australia/Lord_Howe",
+            "2024-04-06T14:30:00Z",
+            ["2024-04-07T01:40:00+11:00", "2024-04-07T01:40:00+10:30", "2024-04-07T02:00:00+10:30"],
+        ),
+        (
+            "0 * * * *",
+            "Australia/Lord_Howe",
+            "2024-10-05T15:00:00Z",
+            ["2024-10-06T03:00:00+11:00", "2024-10-06T04:00:00+11:00", "2024-10-06T05:00:00+11:00"],
+        ),
+        (
+            "0 * * * *",
+            "Pacific/Apia",
+            "2011-12-30T08:00:00Z",
+            ["2011-12-29T23:00:00-10:00", "2011-12-31T00:00:00+14:00", "2011-12-31T01:00:00+14:00"],
+        ),
     ] {
         assert_eq!(next(expression, zone, after, 3), expected, "{expression} in {zone}");
     }
@@ -118,7 +203,9 @@ fn wrong_expressions_say_which_field() {
         ("a b c d e", "the weekday `e`"),
     ] {
         match Schedule::new(expression, None) {
-            Err(ScheduleError::Expression { reason: found, .. }) => assert!(found.contains(reason), "{expression}: {found}"),
+            Err(ScheduleError::Expression { reason: found, .. }) => {
+                assert!(found.contains(reason), "{expression}: {found}")
+            }
             other => panic!("{expression}: {other:?}"),
         }
     }
@@ -126,7 +213,12 @@ fn wrong_expressions_say_which_field() {
 
 #[test]
 fn wrong_zones_are_named_with_the_nearest() {
-    for (zone, expected) in [("Europe/Berlim", Some("Europe/Berlin")), ("berlin", Some("Europe/Berlin")), ("New York", Some("America/New_York")), ("+02:00", None)] {
+    for (zone, expected) in [
+        ("Europe/Berlim", Some("Europe/Berlin")),
+        ("berlin", Some("Europe/Berlin")),
+        ("New York", Some("America/New_York")),
+        ("+02:00", None),
+    ] {
         match Schedule::new("* * * * *", Some(zone)) {
             Err(ScheduleError::Zone { nearest, .. }) => assert_eq!(nearest, expected, "{zone}"),
             other => panic!("{zone}: {other:?}"),

@@ -8,7 +8,9 @@ use crate::{
 
 /// As much of a validator as the generated schema needs; an unknown word fails the test.
 fn valid(schema: &Value, root: &Value, value: &Value) -> Result<(), String> {
-    let Some(rules) = schema.as_object() else { return if schema == &json!(true) { Ok(()) } else { Err("never".to_owned()) } };
+    let Some(rules) = schema.as_object() else {
+        return if schema == &json!(true) { Ok(()) } else { Err("never".to_owned()) };
+    };
     for (word, rule) in rules {
         let sound = match word.as_str() {
             "$ref" => {
@@ -37,19 +39,27 @@ fn valid(schema: &Value, root: &Value, value: &Value) -> Result<(), String> {
                 }
                 true
             }
-            "propertyNames" => value.as_object().into_iter().flatten().all(|(key, _)| valid(rule, root, &json!(key)).is_ok()),
-            "required" => rule.as_array().into_iter().flatten().all(|key| value.get(key.as_str().unwrap_or_default()).is_some()),
+            "propertyNames" => {
+                value.as_object().into_iter().flatten().all(|(key, _)| valid(rule, root, &json!(key)).is_ok())
+            }
+            "required" => {
+                rule.as_array().into_iter().flatten().all(|key| value.get(key.as_str().unwrap_or_default()).is_some())
+            }
             "items" => {
                 for inner in value.as_array().into_iter().flatten() {
                     valid(rule, root, inner)?;
                 }
                 true
             }
-            "oneOf" => rule.as_array().into_iter().flatten().filter(|rule| valid(rule, root, value).is_ok()).count() == 1,
+            "oneOf" => {
+                rule.as_array().into_iter().flatten().filter(|rule| valid(rule, root, value).is_ok()).count() == 1
+            }
             "anyOf" => rule.as_array().into_iter().flatten().any(|rule| valid(rule, root, value).is_ok()),
             "enum" => rule.as_array().is_some_and(|words| words.contains(value)),
             "const" => rule == value,
-            "pattern" => value.as_str().is_none_or(|text| regex::Regex::new(rule.as_str().unwrap_or_default()).expect("a pattern").is_match(text)),
+            "pattern" => value.as_str().is_none_or(|text| {
+                regex::Regex::new(rule.as_str().unwrap_or_default()).expect("a pattern").is_match(text)
+            }),
             "minimum" => value.as_f64() >= rule.as_f64(),
             "maximum" => value.as_f64() <= rule.as_f64(),
             "minProperties" => value.as_object().map(|map| map.len() as u64) >= rule.as_u64(),
@@ -84,7 +94,8 @@ fn value(text: &str) -> Value {
 fn what_reads_is_valid() {
     let schema = json_schema();
     for text in [crate::compile::EVERYTHING, "pipeline: p\ntasks:\n  a:\n    sql: SELECT 1\n"] {
-        read(text, &Known { connections: [("shop".to_owned(), Default::default())].into() }).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        read(text, &Known { connections: [("shop".to_owned(), Default::default())].into() })
+            .unwrap_or_else(|problems| panic!("{problems:#?}"));
         assert_eq!(valid(&schema, &schema, &value(text)), Ok(()));
     }
 }
@@ -135,7 +146,22 @@ fn every_key_of_the_schema_is_used_by_the_full_example() {
     let mut used = BTreeSet::new();
     keys(&value(crate::compile::EVERYTHING), &mut used);
     let parts = schema["$defs"].as_object().expect("parts").iter().map(|(name, part)| (name.as_str(), part));
-    let not_built = ["for_each", "max_parallel", "pool", "incremental", "cursor", "lookback", "webhook", "preset", "secret", "dataset", "llm", "approval", "run", "notify"];
+    let not_built = [
+        "for_each",
+        "max_parallel",
+        "pool",
+        "incremental",
+        "cursor",
+        "lookback",
+        "webhook",
+        "preset",
+        "secret",
+        "dataset",
+        "llm",
+        "approval",
+        "run",
+        "notify",
+    ];
     for (name, part) in parts.chain([("Pipeline", &schema)]) {
         for key in part["properties"].as_object().into_iter().flatten().map(|(key, _)| key) {
             assert!(used.contains(key) || not_built.contains(&key.as_str()), "{name}.{key} is not in the full example");

@@ -76,11 +76,7 @@ fn typed(text: &str, length: usize) -> Result<Value, Error> {
 }
 
 /// Renders within the budget.
-pub(super) fn render(
-    environment: &Environment<'_>,
-    template: &str,
-    context: Value,
-) -> Result<String, Error> {
+pub(super) fn render(environment: &Environment<'_>, template: &str, context: Value) -> Result<String, Error> {
     let mut out = Bounded(Vec::new());
     environment.template_from_str(template)?.render_captured_to(context, &mut out)?;
     String::from_utf8(out.0).map_err(|error| Error::new(ErrorKind::WriteFailure, "not text").with_source(error))
@@ -121,7 +117,9 @@ pub(super) fn explain(error: &Error) -> TemplateError {
             let help = "check the name's spelling, or give a fallback: `{{ name | default(0) }}`";
             (tm03::TEMPLATE_FAILED, "the template uses a value that is not there".to_owned(), Some(help.to_owned()))
         }
-        ErrorKind::UnknownFunction => (tm03::TEMPLATE_FAILED, format!("the template calls what is not there: {detail}"), None),
+        ErrorKind::UnknownFunction => {
+            (tm03::TEMPLATE_FAILED, format!("the template calls what is not there: {detail}"), None)
+        }
         ErrorKind::TemplateNotFound | ErrorKind::BadInclude => {
             let help = "write its text here";
             (tm03::TEMPLATE_FAILED, "a template cannot take in another".to_owned(), Some(help.to_owned()))
@@ -139,8 +137,7 @@ pub(super) fn explain(error: &Error) -> TemplateError {
     TemplateError { code, message, help, offset: error.range().map(|range| range.start) }
 }
 
-const SYNTAX_HELP: &str =
-    "values are written `{{ params.x }}`, conditions `{% if params.x %} … {% endif %}`; a literal brace needs `{{ '{{' }}`";
+const SYNTAX_HELP: &str = "values are written `{{ params.x }}`, conditions `{% if params.x %} … {% endif %}`; a literal brace needs `{{ '{{' }}`";
 
 fn no_literal_in(error: &Error) -> Option<&NoLiteral> {
     std::error::Error::source(error)?.downcast_ref()

@@ -218,10 +218,8 @@ const QUOTED: (&str, &str) = (
     "a value stands inside quotes",
     "remove the quotes around `{{ … }}`: text is quoted for you; join pieces with `||` or `~`",
 );
-const QUOTED_NAME: (&str, &str) = (
-    "a value stands inside a quoted name",
-    "write `{{ … | ident }}` without quotes: it makes the whole name",
-);
+const QUOTED_NAME: (&str, &str) =
+    ("a value stands inside a quoted name", "write `{{ … | ident }}` without quotes: it makes the whole name");
 const GLUED: (&str, &str) = (
     "a value is glued to the text beside it",
     "put a space between; to build a text, use `||`, or `~` inside the braces",
@@ -376,4 +374,3 @@ fn dollar_tag(text: &str) -> Option<&str> {
     let word = text[1..end - 1].chars().all(|c| c.is_alphanumeric() || c == '_');
     word.then(|| &text[..end])
 }
-

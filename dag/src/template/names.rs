@@ -49,7 +49,10 @@ pub(crate) fn of_condition(template: &str, scope: &Scope<'_>) -> Used {
         Err(error) => {
             let mut error = environment::explain(&error);
             error.message = error.message.replace("the template", "the condition");
-            error.help = Some("write an expression that is true or false, as in `{{ params.full }}` or `{{ tasks.x.rows > 0 }}`".to_owned());
+            error.help = Some(
+                "write an expression that is true or false, as in `{{ params.full }}` or `{{ tasks.x.rows > 0 }}`"
+                    .to_owned(),
+            );
             Used { errors: vec![error], ..Used::default() }
         }
     }
@@ -109,10 +112,7 @@ fn fixed(name: &str, known: &[&'static str], root: &str) -> Problem {
     if known.contains(&name) {
         return None;
     }
-    Some((
-        format!("{root} has no `{name}`"),
-        suggest::help(name, known.iter().copied(), "it has"),
-    ))
+    Some((format!("{root} has no `{name}`"), suggest::help(name, known.iter().copied(), "it has")))
 }
 
 fn task_fact(task: &str, fact: Option<&str>, scope: &Scope<'_>) -> Problem {
@@ -136,7 +136,9 @@ fn stranger(name: &str, scope: &Scope<'_>) -> Problem {
     } else if scope.pipeline.vars.contains_key(name) {
         format!("constants are under `vars`: write `vars.{name}`")
     } else if scope.pipeline.tasks.contains_key(name) {
-        format!("in SQL, name the task without braces: `{name}`; its facts are `tasks.{name}.rows`, `.state` and `.result`")
+        format!(
+            "in SQL, name the task without braces: `{name}`; its facts are `tasks.{name}.rows`, `.state` and `.result`"
+        )
     } else {
         suggest::help(name, ROOTS, "known")
     };

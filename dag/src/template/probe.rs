@@ -195,9 +195,11 @@ impl Chains {
                 chain.seen[chain.chosen] = true;
             }
         }
-        let unseen = self.chains.iter().enumerate().find_map(|(index, chain)| {
-            chain.seen.iter().position(|seen| !seen).map(|arm| (index, arm))
-        });
+        let unseen = self
+            .chains
+            .iter()
+            .enumerate()
+            .find_map(|(index, chain)| chain.seen.iter().position(|seen| !seen).map(|arm| (index, arm)));
         let Some((index, arm)) = unseen else { return false };
         for chain in &mut self.chains {
             chain.chosen = chain.seen.iter().position(|seen| !seen).unwrap_or(0);

@@ -9,7 +9,11 @@ fn context() -> Context {
         types: [("day".to_owned(), ParamType::Date), ("at".to_owned(), ParamType::Timestamp)].into(),
         interval: Some(Interval { start: Timestamp(0), end: Timestamp(86_400_000_000) }),
         vars: json!({"table": "x"}),
-        tasks: [("count".to_owned(), TaskFacts { state: TaskState::Succeeded, result: json!({"n": 3}), rows: Some(7) })].into(),
+        tasks: [(
+            "count".to_owned(),
+            TaskFacts { state: TaskState::Succeeded, result: json!({"n": 3}), rows: Some(7) },
+        )]
+        .into(),
         ..Context::default()
     }
 }
@@ -30,8 +34,10 @@ fn values_become_literals() {
         ("a IN {{ params.list }}", "a IN ('a', 'b''c')"),
         ("a = {{ params.day }}", "a = DATE '2024-05-31'"),
         ("a = {{ params.at }}", "a = TIMESTAMP '2024-05-31T06:00:00Z'"),
-        ("a >= {{ interval.start }} AND a < {{ interval.end }}",
-         "a >= TIMESTAMP '1970-01-01T00:00:00Z' AND a < TIMESTAMP '1970-01-02T00:00:00Z'"),
+        (
+            "a >= {{ interval.start }} AND a < {{ interval.end }}",
+            "a >= TIMESTAMP '1970-01-01T00:00:00Z' AND a < TIMESTAMP '1970-01-02T00:00:00Z'",
+        ),
         ("a = {{ interval.end | date }}", "a = DATE '1970-01-02'"),
         ("a = {{ '2024-05-31' | date }}", "a = DATE '2024-05-31'"),
         ("a = {{ '2024-05-31' }}", "a = '2024-05-31'"),
@@ -76,12 +82,23 @@ fn a_value_never_escapes_its_place() {
         let error = sql(template).expect_err(template);
         assert!(error.code.starts_with("TM03"), "{template}: {error:?}");
     }
-    assert_eq!(sql("{% autoescape false %}{% set c %}{{ params.text }}{% endset %}a = {{ c }}{% endautoescape %}").map_err(|e| e.code), Err(tm03::NO_LITERAL));
+    assert_eq!(
+        sql("{% autoescape false %}{% set c %}{{ params.text }}{% endset %}a = {{ c }}{% endautoescape %}")
+            .map_err(|e| e.code),
+        Err(tm03::NO_LITERAL)
+    );
 }
 
 #[test]
 fn what_has_no_literal_is_refused() {
-    for template in ["{{ params.map }}", "{{ params.empty }}", "{{ [[]] }}", "{{ '' | ident }}", "{{ 5 | ident }}", "{{ 'x' | date }}"] {
+    for template in [
+        "{{ params.map }}",
+        "{{ params.empty }}",
+        "{{ [[]] }}",
+        "{{ '' | ident }}",
+        "{{ 5 | ident }}",
+        "{{ 'x' | date }}",
+    ] {
         assert_eq!(sql(template).map_err(|error| error.code), Err(tm03::NO_LITERAL), "{template}");
     }
 }
