@@ -15,6 +15,7 @@ mod desk;
 mod door;
 mod error;
 mod log;
+mod planned;
 mod read;
 mod run;
 mod snapshot;
