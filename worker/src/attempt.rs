@@ -170,6 +170,20 @@ impl Attempt<'_> {
         resolved
     }
 
+    /// Renders every text of a JSON value; those with secret places become texts.
+    pub fn secret_value(&self, field: &str, written: &Value) -> Result<Value, TaskError> {
+        match written {
+            Value::String(text) if text.contains("${") => {
+                self.secret(field, text).map(|secret| Value::from(secret.expose()))
+            }
+            Value::Array(items) => items.iter().map(|item| self.secret_value(field, item)).collect(),
+            Value::Object(map) => {
+                map.iter().map(|(key, item)| Ok((key.clone(), self.secret_value(field, item)?))).collect()
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => self.value(field, written),
+        }
+    }
+
     /// Environment variables of a process, with their secrets.
     pub fn environment<'e>(
         &self,

@@ -16,12 +16,18 @@ use apalis::prelude::{Monitor, WorkerBuilder, WorkerBuilderExt};
 use apalis_core::{
     backend::{Backend, BackendConfig, finalize::Ephemeral},
     error::BoxDynError,
-    task::{Task, builder::TaskBuilder, task_id::RandomId},
+    task::{Task, builder::TaskBuilder, task_id::{RandomId, TaskId}},
     worker::{context::WorkerContext, ext::parallelize::ParallelizeExt},
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tower::layer::util::Identity;
+
+/// What flows through the queue.
+pub(crate) trait Job: Send + 'static {
+    /// Names it in spans.
+    fn id(&self) -> String;
+}
 
 /// Jobs on their way to the handler; at most as many as there are slots are ever inside.
 pub(crate) type Feed<J> = mpsc::UnboundedSender<J>;
@@ -39,7 +45,7 @@ impl<J> fmt::Debug for Channel<J> {
     }
 }
 
-impl<J: Send + 'static> Backend for Channel<J> {
+impl<J: Job> Backend for Channel<J> {
     type Task = Task<J>;
     type Error = Infallible;
 
@@ -52,7 +58,13 @@ impl<J: Send + 'static> Backend for Channel<J> {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        self.0.poll_recv(cx).map(|job| job.map(|job| Ok(TaskBuilder::new(job).build())))
+        self.0.poll_recv(cx).map(|job| {
+            // Spans are named by it.
+            job.map(|job| {
+                let id = TaskId::String(job.id());
+                Ok(TaskBuilder::new(job).task_id(id).build())
+            })
+        })
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
@@ -61,7 +73,7 @@ impl<J: Send + 'static> Backend for Channel<J> {
     }
 }
 
-impl<J: Send + 'static> BackendConfig for Channel<J> {
+impl<J: Job> BackendConfig for Channel<J> {
     type Args = J;
     type Id = RandomId;
     type Kind = Ephemeral;
@@ -81,7 +93,7 @@ impl<J: Send + 'static> BackendConfig for Channel<J> {
 /// or `stop` is cancelled, and all handlers have ended.
 pub(crate) async fn run<J, H, F>(name: &str, jobs: mpsc::UnboundedReceiver<J>, handle: H, stop: CancellationToken)
 where
-    J: Send + Sync + 'static,
+    J: Job + Sync,
     H: Fn(J) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {

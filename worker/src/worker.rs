@@ -73,6 +73,12 @@ struct Job {
     _slot: OwnedSemaphorePermit,
 }
 
+impl queue::Job for Job {
+    fn id(&self) -> String {
+        self.claimed.ticket.to_string()
+    }
+}
+
 impl Worker {
     /// Sets a worker up; nothing runs yet.
     ///
@@ -285,3 +291,6 @@ async fn report(site: &Site, ticket: Ticket, outcome: Outcome, lease: &Lease) ->
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,7 +100,7 @@ fn request(attempt: &Attempt<'_>, http: &Http) -> Result<(RequestBuilder, Target
         request = request.header(name, value);
     }
     if let Some(json) = &http.json {
-        request = request.json(&attempt.value("http.json", json)?);
+        request = request.json(&attempt.secret_value("http.json", json)?);
     }
     Ok((request, target))
 }

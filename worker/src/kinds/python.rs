@@ -88,7 +88,7 @@ fn args(attempt: &Attempt<'_>, python: &Python) -> Result<Map<String, Value>, Ta
     python
         .args
         .iter()
-        .map(|(name, written)| Ok((name.clone(), attempt.value(&format!("python.args.{name}"), written)?)))
+        .map(|(name, written)| Ok((name.clone(), attempt.secret_value(&format!("python.args.{name}"), written)?)))
         .collect()
 }
 

@@ -1,0 +1,6 @@
+mod bed;
+mod http;
+mod kinds;
+mod protocol;
+mod secrets;
+mod speed;
