@@ -116,3 +116,6 @@ pub struct Local {
     /// Why the source does not do it.
     pub why: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::Rows;
 
-pub(crate) use condition::{Tested, find_column, tested};
+pub(crate) use condition::{Rule, Tested, find_column, tested};
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,5 +6,10 @@ mod hash;
 mod manifest;
 mod writer;
 
+pub(crate) use writer::storable;
+
 pub use files::{DatasetFiles, DatasetWriter};
 pub use manifest::{DatasetColumn, DatasetFile, Manifest};
+
+#[cfg(test)]
+mod tests;

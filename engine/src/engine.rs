@@ -1,22 +1,16 @@
-//! One engine per process: its memory pool, its spill folder, its threads.
+//! One engine per process: its memory, its spill folder, its threads.
 
-use std::{
-    fmt,
-    future::Future,
-    num::NonZeroUsize,
-    path::PathBuf,
-    sync::Arc,
-    thread,
-};
+mod pool;
+
+use std::{fmt, future::Future, path::PathBuf, sync::Arc, thread};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use datafusion::execution::{
     SendableRecordBatchStream,
     disk_manager::{DiskManagerBuilder, DiskManagerMode},
-    memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool},
     runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
 };
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future::BoxFuture, stream};
 use tidemill_dag::time::Timestamp;
 use tokio::{
     runtime::Runtime,
@@ -29,8 +23,8 @@ use crate::{EngineError, Rows, Session};
 /// Batches that may wait between the engine's threads and whoever takes them.
 const WAITING_BATCHES: usize = 2;
 
-/// How many consumers an error about memory names.
-const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
+/// One way to begin a query; none where it is no other than those before it.
+pub(crate) type Opening = BoxFuture<'static, Result<Option<SendableRecordBatchStream>, EngineError>>;
 
 /// How large the engine may become and where it may write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +32,8 @@ pub struct EngineConfig {
     /// Memory for sorting, grouping and joining, shared by everything that runs in this process. Batches on
     /// their way and Parquet buffers come on top (some 30 %).
     pub memory_bytes: usize,
+    /// How many sessions share it: each sorts and groups in `memory_bytes / tasks` and spills what is more.
+    pub tasks: usize,
     /// Where rows go that do not fit: a folder on a real disk. It is created, and what is left in it from a
     /// process that died is removed by the system or by hand; every process makes its own folder inside.
     pub spill_dir: PathBuf,
@@ -50,10 +46,11 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
-    /// Sensible limits for one machine: 512 MiB, 20 GiB of spill, two parts, one thread per core.
+    /// Sensible limits for one machine: 512 MiB for two tasks, 20 GiB of spill, two parts, one thread per core.
     pub fn new(spill_dir: impl Into<PathBuf>) -> Self {
         Self {
             memory_bytes: 512 << 20,
+            tasks: 2,
             spill_dir: spill_dir.into(),
             spill_bytes: 20 << 30,
             partitions: 2,
@@ -69,7 +66,8 @@ pub struct Engine {
 }
 
 struct Shared {
-    environment: Arc<RuntimeEnv>,
+    environment: RuntimeEnv,
+    memory: Arc<pool::Whole>,
     threads: Threads,
     config: EngineConfig,
 }
@@ -92,20 +90,17 @@ impl Engine {
     /// The folder cannot be made, or the system refuses threads.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
         let start = |problem: String| EngineError::Start { problem };
-        if config.memory_bytes == 0 || config.partitions == 0 {
-            return Err(start("memory and partitions must not be zero".to_owned()));
+        if config.memory_bytes == 0 || config.partitions == 0 || config.tasks == 0 {
+            return Err(start("memory, tasks and partitions must not be zero".to_owned()));
         }
         std::fs::create_dir_all(&config.spill_dir)
             .map_err(|error| start(format!("{}: {error}", config.spill_dir.display())))?;
-        let pool: Arc<dyn MemoryPool> =
-            Arc::new(TrackConsumersPool::new(FairSpillPool::new(config.memory_bytes), NAMED_CONSUMERS));
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![config.spill_dir.clone()]))
             .with_max_temp_directory_size(config.spill_bytes);
         let environment = RuntimeEnvBuilder::new()
-            .with_memory_pool(pool)
             .with_disk_manager_builder(disk)
-            .build_arc()
+            .build()
             .map_err(|error| start(error.to_string()))?;
         let threads = match config.threads {
             0 => thread::available_parallelism().map_or(2, usize::from),
@@ -118,7 +113,8 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(|error| start(error.to_string()))?;
-        Ok(Self { shared: Arc::new(Shared { environment, threads: Threads(Some(runtime)), config }) })
+        let memory = pool::Whole::new(config.memory_bytes);
+        Ok(Self { shared: Arc::new(Shared { environment, memory, threads: Threads(Some(runtime)), config }) })
     }
 
     /// A session for one task: its own relations, the engine's limits. `now()` and `current_date` are `now`.
@@ -133,11 +129,18 @@ impl Engine {
 
     /// Memory reserved by running queries, in bytes.
     pub fn reserved_bytes(&self) -> usize {
-        self.shared.environment.memory_pool.reserved()
+        self.shared.memory.used()
     }
 
+    /// What one session may use.
+    pub(crate) fn share_bytes(&self) -> usize {
+        self.shared.config.memory_bytes / self.shared.config.tasks
+    }
+
+    /// The engine's disk and caches with memory of its own for one session.
     pub(crate) fn environment(&self) -> Arc<RuntimeEnv> {
-        Arc::clone(&self.shared.environment)
+        let share = pool::Share::new(self.share_bytes(), Arc::clone(&self.shared.memory));
+        Arc::new(RuntimeEnv { memory_pool: Arc::new(share), ..self.shared.environment.clone() })
     }
 
     fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Task<T> {
@@ -159,14 +162,11 @@ impl Engine {
         }
     }
 
-    /// Rows that are made on the engine's threads and taken anywhere. Dropping them stops the making.
-    pub(crate) fn produce(
-        &self,
-        schema: SchemaRef,
-        open: impl Future<Output = Result<SendableRecordBatchStream, EngineError>> + Send + 'static,
-    ) -> Rows {
+    /// Rows that are made on the engine's threads and taken anywhere. Dropping them stops the making. Where the
+    /// first way runs out of memory before its first row, the next one is tried.
+    pub(crate) fn produce(&self, schema: SchemaRef, ways: Vec<Opening>) -> Rows {
         let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
-        let task = self.spawn(feed(open, sender));
+        let task = self.spawn(feed(ways, sender));
         let taken = stream::unfold(Some((receiver, task)), |state| async move {
             let (mut receiver, mut task) = state?;
             match receiver.recv().await {
@@ -187,24 +187,47 @@ impl fmt::Debug for Engine {
     }
 }
 
-async fn feed(
-    open: impl Future<Output = Result<SendableRecordBatchStream, EngineError>> + Send,
-    sender: mpsc::Sender<Result<RecordBatch, EngineError>>,
-) {
-    let mut batches = match open.await {
-        Ok(batches) => batches,
-        Err(error) => return drop(sender.send(Err(error)).await),
-    };
-    while let Some(batch) = batches.next().await {
-        let batch = batch.map_err(EngineError::from);
-        let failed = batch.is_err();
-        if matches!(&batch, Ok(empty) if empty.num_rows() == 0) {
-            continue;
-        }
-        if sender.send(batch).await.is_err() || failed {
-            return;
+async fn feed(ways: Vec<Opening>, sender: mpsc::Sender<Result<RecordBatch, EngineError>>) {
+    let mut failed = None;
+    for way in ways {
+        match pour(way, &sender).await {
+            Ok(Poured::Done) => return,
+            Ok(Poured::NoOtherWay) => {}
+            Err((error @ EngineError::Memory { .. }, 0)) => {
+                tracing::info!(%error, "out of memory before the first row");
+                failed = failed.or(Some(error));
+            }
+            Err((error, _)) => return drop(sender.send(Err(error)).await),
         }
     }
+    if let Some(error) = failed {
+        drop(sender.send(Err(error)).await);
+    }
+}
+
+enum Poured {
+    Done,
+    NoOtherWay,
+}
+
+/// Sends all rows, as long as somebody takes them; an error comes with the number of batches before it.
+async fn pour(
+    open: Opening,
+    sender: &mpsc::Sender<Result<RecordBatch, EngineError>>,
+) -> Result<Poured, (EngineError, usize)> {
+    let Some(mut batches) = open.await.map_err(|error| (error, 0))? else { return Ok(Poured::NoOtherWay) };
+    let mut sent = 0;
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(|error| (EngineError::from(error), sent))?;
+        if batch.num_rows() == 0 {
+            continue;
+        }
+        if sender.send(Ok(batch)).await.is_err() {
+            return Ok(Poured::Done);
+        }
+        sent += 1;
+    }
+    Ok(Poured::Done)
 }
 
 fn stopped(error: JoinError) -> EngineError {
@@ -220,3 +243,6 @@ impl<T> Drop for Task<T> {
         self.0.abort();
     }
 }
+
+#[cfg(test)]
+mod tests;

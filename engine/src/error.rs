@@ -6,6 +6,7 @@ use datafusion::{
     arrow::error::ArrowError,
     common::{Column, DataFusionError, SchemaError},
 };
+use parquet::errors::ParquetError;
 use tidemill_connectors::ConnectorError;
 use tidemill_dag::codes::tm05;
 
@@ -299,8 +300,11 @@ fn translate(error: &DataFusionError, outer: Option<SqlPlace>) -> EngineError {
         DataFusionError::Plan(message) | DataFusionError::Configuration(message) => from_plan(message, place),
         DataFusionError::NotImplemented(message) => EngineError::Unsupported { message: tidy(message), place },
         DataFusionError::ResourcesExhausted(message) => exhausted(message),
-        DataFusionError::ParquetError(inner) => EngineError::Execution { message: tidy(&inner.to_string()) },
-        DataFusionError::IoError(inner) => EngineError::Execution { message: inner.to_string() },
+        DataFusionError::ParquetError(inner) => match inner.as_ref() {
+            ParquetError::External(source) => external(source.as_ref()),
+            other => EngineError::Execution { message: tidy(&other.to_string()) },
+        },
+        DataFusionError::IoError(inner) => execution(&inner.to_string()),
         DataFusionError::ExecutionJoin(inner) => EngineError::Stopped { problem: inner.to_string() },
         DataFusionError::Execution(message)
         | DataFusionError::Internal(message)
@@ -400,8 +404,11 @@ fn strsim_close(name: &str, near: &str) -> bool {
     nearest(name, [near]).is_some()
 }
 
+/// What DataFusion says when the spill folder is full; it has no error of its own for this.
+const SPILL_LIMIT: &str = "exceeded the allowable limit";
+
 fn exhausted(message: &str) -> EngineError {
-    if message.contains("disk") || message.contains("temporary") {
+    if message.contains(SPILL_LIMIT) {
         return EngineError::SpillSpace { message: tidy(message) };
     }
     let consumer = message
@@ -413,6 +420,9 @@ fn exhausted(message: &str) -> EngineError {
 }
 
 fn execution(message: &str) -> EngineError {
+    if message.contains(SPILL_LIMIT) {
+        return EngineError::SpillSpace { message: tidy(message) };
+    }
     let lower = message.to_lowercase();
     if lower.contains("overflow") {
         return EngineError::Overflow { message: tidy(message) };
@@ -424,8 +434,9 @@ fn execution(message: &str) -> EngineError {
 fn tidy(message: &str) -> String {
     let first = message.split("\n\nbacktrace:").next().unwrap_or(message);
     let first = first.split(".\nThis issue was likely caused by").next().unwrap_or(first);
+    let first = first.split(" Please try increasing the config").next().unwrap_or(first);
     let mut text = first.trim();
-    for prefix in ["Error during planning: ", "Execution error: ", "Arrow error: ", "Schema error: "] {
+    for prefix in ["Error during planning: ", "Execution error: ", "Arrow error: ", "Schema error: ", "Io error: "] {
         text = text.strip_prefix(prefix).unwrap_or(text);
     }
     text.to_owned()

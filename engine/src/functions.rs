@@ -15,7 +15,7 @@ use datafusion::{
 };
 use tidemill_dag::time::Timestamp;
 
-pub(crate) use checked::{Checked, Operation};
+pub(crate) use checked::{Checked, Operation, original};
 
 /// Registers all of them over the built-in ones.
 pub(crate) fn register(state: &mut SessionState, now: Timestamp) {

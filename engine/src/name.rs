@@ -2,7 +2,8 @@
 //!
 //! The rule for people: **names keep their case, and unquoted names are found whatever their case.** A column
 //! `DepTime` is found as `deptime`, `DEPTIME` or `"DepTime"`, and appears as `DepTime` in the result. Where two
-//! names differ only in case, the exact one wins; a quoted name is always taken as it is written.
+//! names differ only in case, the exact one wins; a quoted name is always taken as it is written. A name after `AS`
+//! is spelled by its author.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use sqlparser::{
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer},
 };
 
-use crate::EngineError;
+use crate::{EngineError, SqlPlace};
 
 /// Tasks live in a schema whose name nobody writes by accident, so that no connection can hide them.
 pub(crate) const HOME: &str = "$tidemill";
@@ -114,6 +115,20 @@ pub(crate) fn fold_case<'a>(sql: &str, known: impl IntoIterator<Item = &'a str>)
         }
     }
     out
+}
+
+/// Rewrites one unquoted name, the last part of the one at `place`, to the spelling that its relation has. For
+/// names that differ only in case between two relations of a query, which [`fold_case`] cannot tell apart.
+pub(crate) fn respell(sql: &str, place: SqlPlace, wanted: &str) -> Option<String> {
+    let at = Location { line: place.line.into(), column: place.column.into() };
+    let start = offset(sql, &line_starts(sql), at)?;
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    let end = sql[start..].find(|c| !is_name(c)).map_or(sql.len(), |length| start + length);
+    let name = sql.get(start..end)?;
+    let last = start + name.rfind('.').map_or(0, |dot| dot + 1);
+    let current = &sql[last..end];
+    let differs = current != wanted && current.eq_ignore_ascii_case(wanted);
+    differs.then(|| format!("{}{wanted}{}", &sql[..last], &sql[end..]))
 }
 
 /// Where a place is in the text, in bytes.
@@ -231,6 +246,17 @@ mod tests {
         for (sql, expected) in cases {
             assert_eq!(fold_case(sql, known), expected);
         }
+    }
+
+    #[test]
+    fn one_name_is_spelled_anew() {
+        let place = |line, column| SqlPlace { line, column };
+        let sql = "SELECT a,\n g.customer FROM g";
+        assert_eq!(respell(sql, place(2, 2), "Customer").as_deref(), Some("SELECT a,\n g.Customer FROM g"));
+        assert_eq!(respell(sql, place(1, 8), "A").as_deref(), Some("SELECT A,\n g.customer FROM g"));
+        assert_eq!(respell(sql, place(1, 8), "a"), None, "it is spelled so already");
+        assert_eq!(respell("SELECT \"a\"", place(1, 8), "A"), None, "quoted names stay");
+        assert_eq!(respell(sql, place(9, 9), "A"), None);
     }
 
     #[test]

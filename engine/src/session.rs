@@ -1,5 +1,7 @@
 //! A session: the relations that one task's SQL can read, and what is done with them.
 
+mod run;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -12,12 +14,11 @@ use datafusion::{
     datasource::{ViewTable, empty::EmptyTable},
     execution::{SessionState, SessionStateBuilder, context::SQLOptions},
     logical_expr::LogicalPlan,
-    physical_plan::execute_stream,
     prelude::SessionConfig,
     sql::parser::Statement as ParsedStatement,
 };
 use sqlparser::ast::Statement;
-use tidemill_connectors::Connection;
+use tidemill_connectors::{Connection, TableInfo};
 use tidemill_dag::time::Timestamp;
 
 use crate::{
@@ -28,9 +29,6 @@ use crate::{
     relation::{ConnectionTable, DatasetTable},
     rules,
 };
-
-/// Sorting keeps this much of the pool for merging, per part.
-const MERGE_RESERVE: usize = 10 << 20;
 
 /// The relations that one task reads, and the moment it calls now.
 ///
@@ -60,15 +58,6 @@ impl Session {
         Self { engine, state, relations: BTreeMap::new() }
     }
 
-    /// Joins that spill: for work that ran out of memory with hash joins, whose build side stays in memory.
-    #[must_use]
-    pub fn spilling_joins(mut self) -> Self {
-        let options = self.state.config_mut().options_mut();
-        options.optimizer.prefer_hash_join = false;
-        options.execution.target_partitions = 1;
-        self
-    }
-
     /// A connection's table under `name`, written as in SQL (`flights.flights`, or a task's name). Nothing is
     /// read before a query wants it, and then only the columns and rows it wants.
     ///
@@ -82,6 +71,21 @@ impl Session {
         columns: &[String],
     ) -> Result<SchemaRef, EngineError> {
         let table = ConnectionTable::open(connection, table, columns).await?;
+        self.register(name, Arc::new(table))
+    }
+
+    /// The same for a table whose columns were looked up already.
+    ///
+    /// # Errors
+    /// One of `columns` is not there.
+    pub fn add_described(
+        &mut self,
+        name: &str,
+        connection: Arc<dyn Connection>,
+        info: &TableInfo,
+        columns: &[String],
+    ) -> Result<SchemaRef, EngineError> {
+        let table = ConnectionTable::described(connection, info, columns)?;
         self.register(name, Arc::new(table))
     }
 
@@ -182,13 +186,8 @@ impl Session {
     pub(crate) fn run_plan(&self, plan: LogicalPlan) -> Result<Rows, EngineError> {
         let analysed = self.analyse(plan)?;
         let schema = unique_columns(analysed.schema().inner())?;
-        let state = self.state.clone();
-        let open = async move {
-            let optimised = state.optimizer().optimize(analysed, &state, |_, _| {})?;
-            let physical = state.query_planner().create_physical_plan(&optimised, &state).await?;
-            Ok(execute_stream(physical, state.task_ctx())?)
-        };
-        Ok(self.engine.produce(schema, open))
+        let ways = run::ways(&self.state, analysed, self.engine.share_bytes());
+        Ok(self.engine.produce(schema, ways))
     }
 
     pub(crate) fn analyse(&self, plan: LogicalPlan) -> Result<LogicalPlan, EngineError> {
@@ -202,16 +201,29 @@ impl Session {
             let columns = schema.fields().iter().map(|field| field.name().as_str());
             name.split('.').map(|part| part.trim_matches('"')).chain(columns)
         });
-        let folded = name::fold_case(sql, known);
+        let mut text = name::fold_case(sql, known);
+        let plan = loop {
+            match self.plan_exactly(&text).await {
+                Ok(plan) => break plan,
+                Err(error) => match respelled(&text, &error) {
+                    Some(again) => text = again,
+                    None => return Err(error),
+                },
+            }
+        };
+        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan)?;
+        Ok(plan)
+    }
+
+    /// Text whose names have the case of what they name. Every round of [`respelled`] settles one name for good.
+    async fn plan_exactly(&self, sql: &str) -> Result<LogicalPlan, EngineError> {
         let dialect = self.state.config_options().sql_parser.dialect;
-        let statement = self.state.sql_to_statement(&folded, &dialect)?;
+        let statement = self.state.sql_to_statement(sql, &dialect)?;
         only_a_query(&statement)?;
         for reference in self.state.resolve_table_references(&statement)? {
             self.must_know(&reference, sql)?;
         }
-        let plan = self.state.statement_to_plan(statement).await?;
-        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan)?;
-        Ok(plan)
+        Ok(self.state.statement_to_plan(statement).await?)
     }
 
     fn must_know(&self, reference: &TableReference, sql: &str) -> Result<(), EngineError> {
@@ -268,6 +280,14 @@ impl std::fmt::Debug for Session {
     }
 }
 
+/// The text with one column in the case that its relation has, if that is what the error is about.
+fn respelled(sql: &str, error: &EngineError) -> Option<String> {
+    match error {
+        EngineError::UnknownColumn { near: Some(near), place: Some(place), .. } => name::respell(sql, *place, near),
+        _ => None,
+    }
+}
+
 fn resolve(name: &str) -> Result<TableReference, EngineError> {
     name::table_reference(name)
 }
@@ -283,8 +303,6 @@ fn config(engine: &Engine) -> SessionConfig {
     options.sql_parser.enable_ident_normalization = false;
     options.sql_parser.collect_spans = true;
     options.execution.time_zone = Some("UTC".to_owned());
-    let fair = limits.memory_bytes / (8 * limits.partitions);
-    options.execution.sort_spill_reservation_bytes = MERGE_RESERVE.min(fair);
     config
 }
 

@@ -30,7 +30,7 @@ pub(crate) const NOW: Timestamp = Timestamp(1_772_366_400_000_000);
 /// An engine and its spill folder.
 pub(crate) struct Bench {
     pub engine: Engine,
-    pub folder: TempDir,
+    pub _folder: TempDir,
 }
 
 impl Bench {
@@ -40,8 +40,8 @@ impl Bench {
 
     pub(crate) fn with_memory(memory_bytes: usize) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let engine = Engine::new(EngineConfig { memory_bytes, ..EngineConfig::new(folder.path()) }).expect("an engine");
-        Self { engine, folder }
+        let engine = Engine::new(EngineConfig { memory_bytes, tasks: 1, ..EngineConfig::new(folder.path()) }).expect("an engine");
+        Self { engine, _folder: folder }
     }
 
     pub(crate) fn session(&self) -> Session {

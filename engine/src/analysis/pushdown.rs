@@ -3,15 +3,18 @@
 use std::collections::HashSet;
 
 use datafusion::{
-    common::tree_node::{TreeNode, TreeNodeRecursion},
+    common::{
+        Column,
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+    },
     datasource::{empty::EmptyTable, source_as_provider},
-    logical_expr::{Expr, LogicalPlan, TableScan, utils::split_conjunction},
+    logical_expr::{Expr, FetchType, Limit, LogicalPlan, SkipType, TableScan, utils::split_conjunction},
 };
 use tidemill_connectors::Pushdown;
 
 use super::{Local, ScanFacts, lineage::Naming};
 use crate::{
-    EngineError,
+    EngineError, functions,
     relation::{ConnectionTable, DatasetTable, of_source},
 };
 
@@ -45,13 +48,14 @@ pub(crate) fn pushdown(plan: &LogicalPlan, naming: Naming<'_>) -> Result<Vec<Sca
     Ok(facts)
 }
 
-fn found_limit(limit: &datafusion::logical_expr::Limit) -> String {
-    let count = |expr: &Option<Box<Expr>>| expr.as_ref().map(|expr| expr.to_string());
-    match (count(&limit.skip), count(&limit.fetch)) {
-        (Some(skip), Some(fetch)) => format!("LIMIT {fetch} OFFSET {skip}"),
-        (Some(skip), None) => format!("OFFSET {skip}"),
-        (None, Some(fetch)) => format!("LIMIT {fetch}"),
-        (None, None) => "LIMIT".to_owned(),
+fn found_limit(limit: &Limit) -> String {
+    let skip = limit.get_skip_type();
+    let fetch = limit.get_fetch_type();
+    match (skip, fetch) {
+        (Ok(SkipType::Literal(0)), Ok(FetchType::Literal(Some(fetch)))) => format!("LIMIT {fetch}"),
+        (Ok(SkipType::Literal(skip)), Ok(FetchType::Literal(Some(fetch)))) => format!("LIMIT {fetch} OFFSET {skip}"),
+        (Ok(SkipType::Literal(skip)), Ok(FetchType::Literal(None))) => format!("OFFSET {skip}"),
+        _ => "LIMIT".to_owned(),
     }
 }
 
@@ -102,16 +106,15 @@ fn why(connection: Option<&ConnectionTable>, filter: &Expr, pushed: &HashSet<Str
     }
 }
 
-/// A condition as people write it: without the relation in front of every column.
+/// A condition as people write it: operators for the calls in their place, no relation in front of every column.
 fn text(expr: &Expr) -> String {
-    let bare = expr.clone().transform(|expr| {
-        Ok(match expr {
-            Expr::Column(column) => datafusion::common::tree_node::Transformed::yes(Expr::Column(
-                datafusion::common::Column::new_unqualified(column.name),
-            )),
-            other => datafusion::common::tree_node::Transformed::no(other),
-        })
+    let plain = expr.clone().transform(|expr| {
+        let expr = functions::original(&expr).unwrap_or(expr);
+        Ok(Transformed::yes(match expr {
+            Expr::Column(column) => Expr::Column(Column::new_unqualified(column.name)),
+            other => other,
+        }))
     });
-    let bare = bare.map_or_else(|_| expr.clone(), |found| found.data);
-    bare.human_display().to_string()
+    let plain = plain.map_or_else(|_| expr.clone(), |found| found.data);
+    plain.human_display().to_string()
 }

@@ -62,6 +62,17 @@ impl Checked {
     }
 }
 
+/// The expression as its author wrote it, if it is a call that was put in its place.
+pub(crate) fn original(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::ScalarFunction(call) => {
+            let checked = call.func.inner().downcast_ref::<Checked>()?;
+            checked.original(&call.args)
+        }
+        _ => None,
+    }
+}
+
 impl ScalarUDFImpl for Checked {
     fn name(&self) -> &str {
         match self.operation {

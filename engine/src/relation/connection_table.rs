@@ -24,7 +24,7 @@ use datafusion::{
     },
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use tidemill_connectors::{BatchStream, Connection, ConnectorError, Pushdown, Scan};
+use tidemill_connectors::{BatchStream, Connection, ConnectorError, Pushdown, Scan, TableInfo};
 use tokio::sync::OnceCell;
 
 use super::to_predicate;
@@ -45,8 +45,16 @@ impl ConnectionTable {
         columns: &[String],
     ) -> Result<Self, ConnectorError> {
         let info = connection.describe(table).await?;
-        let schema = select(&info.schema, table, columns)?;
-        Ok(Self { connection, table: table.to_owned(), schema, rows: info.rows })
+        Self::described(connection, &info, columns)
+    }
+
+    pub(crate) fn described(
+        connection: Arc<dyn Connection>,
+        info: &TableInfo,
+        columns: &[String],
+    ) -> Result<Self, ConnectorError> {
+        let schema = select(&info.schema, &info.name, columns)?;
+        Ok(Self { connection, table: info.name.clone(), schema, rows: info.rows })
     }
 
     /// What the source makes of one condition, with the reason where it does not take it over.

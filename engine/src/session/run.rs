@@ -1,0 +1,71 @@
+//! From an analysed plan to rows.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use datafusion::{
+    common::{
+        Result,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
+    execution::{SendableRecordBatchStream, SessionState},
+    logical_expr::LogicalPlan,
+    physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream, joins::HashJoinExec, sorts::sort::SortExec},
+};
+
+use crate::engine::Opening;
+
+/// The ways to run a plan: as the optimiser likes it, and with joins that spill. A hash join keeps one side in
+/// memory; where that is too much, it fails before its first row, and sorting both sides costs only time.
+pub(super) fn ways(state: &SessionState, plan: LogicalPlan, share_bytes: usize) -> Vec<Opening> {
+    let hashed = Arc::new(AtomicBool::new(false));
+    let (first, again) = (state.clone(), state.clone());
+    let (noted, first_plan) = (Arc::clone(&hashed), plan.clone());
+    let preferred: Opening = Box::pin(async move {
+        let physical = physical(&first, first_plan).await?;
+        noted.store(contains_hash_join(&physical)?, Ordering::Relaxed);
+        Ok(Some(open(first, physical, share_bytes)?))
+    });
+    let spilling: Opening = Box::pin(async move {
+        if !hashed.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let mut state = again;
+        let options = state.config_mut().options_mut();
+        options.optimizer.prefer_hash_join = false;
+        // With a single part DataFusion hashes all the same.
+        options.execution.target_partitions = options.execution.target_partitions.max(2);
+        let physical = physical(&state, plan).await?;
+        Ok(Some(open(state, physical, share_bytes)?))
+    });
+    vec![preferred, spilling]
+}
+
+async fn physical(state: &SessionState, plan: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    let optimised = state.optimizer().optimize(plan, state, |_, _| {})?;
+    state.query_planner().create_physical_plan(&optimised, state).await
+}
+
+fn contains_hash_join(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    plan.exists(|node| Ok(node.downcast_ref::<HashJoinExec>().is_some()))
+}
+
+/// Half of the share is for merging what was sorted, divided among all that sort: a merge needs about as much as
+/// was sorted at once, and cannot spill.
+fn open(mut state: SessionState, plan: Arc<dyn ExecutionPlan>, share_bytes: usize) -> Result<SendableRecordBatchStream> {
+    let mut sorting = 0;
+    plan.apply(|node| {
+        if let Some(sort) = node.downcast_ref::<SortExec>()
+            && sort.fetch().is_none()
+        {
+            sorting += sort.input().output_partitioning().partition_count();
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if let Some(reserve) = (share_bytes / 2).checked_div(sorting) {
+        state.config_mut().options_mut().execution.sort_spill_reservation_bytes = reserve;
+    }
+    execute_stream(plan, state.task_ctx())
+}
