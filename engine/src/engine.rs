@@ -97,7 +97,8 @@ impl Engine {
             .map_err(|error| start(format!("{}: {error}", config.spill_dir.display())))?;
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![config.spill_dir.clone()]))
-            .with_max_temp_directory_size(config.spill_bytes);
+            .with_max_temp_directory_size(config.spill_bytes)
+            .with_max_spill_merge_fan_in(fan_in(&config));
         let environment = RuntimeEnvBuilder::new()
             .with_disk_manager_builder(disk)
             .build()
@@ -228,6 +229,14 @@ async fn pour(
         sent += 1;
     }
     Ok(Poured::Done)
+}
+
+/// How many spilled runs are merged at once. A merge takes whatever memory there is, so without a bound the first
+/// of several leaves nothing for the others. A run needs some 2 MiB, and half of a share is for merging.
+fn fan_in(config: &EngineConfig) -> usize {
+    const RUN_BYTES: usize = 2 << 20;
+    let merging = config.memory_bytes / config.tasks / 2;
+    (merging / config.partitions / 2 / RUN_BYTES).clamp(2, 32)
 }
 
 fn stopped(error: JoinError) -> EngineError {

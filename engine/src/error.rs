@@ -347,6 +347,10 @@ fn from_arrow(error: &ArrowError) -> EngineError {
 fn from_schema(error: &SchemaError, place: Option<SqlPlace>) -> EngineError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => unknown_column(field, valid_fields, place),
+        // A reference comes without its relation; with one, it is a result that has the name twice.
+        SchemaError::AmbiguousReference { field } if field.relation.is_some() => {
+            EngineError::DuplicateColumn { column: field.name.clone() }
+        }
         SchemaError::AmbiguousReference { field } => {
             EngineError::AmbiguousColumn { column: field.name.clone(), place }
         }

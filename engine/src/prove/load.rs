@@ -37,12 +37,6 @@ pub(super) fn misfits(
     if let Some(info) = &target {
         found.extend(load.key.iter().filter_map(|column| key(column, &info.schema, "the table has")));
     }
-    let existing = target.as_ref().map(|info| info.schema.as_ref());
-    let settled = settle(&load.table, existing, rows, load.mode, load.contract);
-    if let Err(error) = settled {
-        let help = error.help();
-        found.push(Misfit { part: "contract", code: tm05::LOAD_COLUMNS, message: error.to_string(), help });
-    }
     found
 }
 
@@ -76,4 +70,3 @@ fn key(column: &str, schema: &Schema, whose: &str) -> Option<Misfit> {
     let help = near.map(|near| format!("did you mean `{near}`?"));
     Some(Misfit { part: "key", code: tm05::LOAD_KEY, message: format!("{whose} no column `{column}`"), help })
 }
-fn settle(_: &str, _: Option<&Schema>, _: &Schema, _: LoadMode, _: tidemill_dag::spec::Contract) -> Result<(), ConnectorError> { Ok(()) }

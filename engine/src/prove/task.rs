@@ -105,6 +105,13 @@ impl<'a> Prover<'a> {
     }
 
     pub(super) async fn task(&mut self, planned: &PlannedTask) {
+        let own = (planned.name.as_str(), &planned.task.kind);
+        for (name, kind) in planned.views.iter().map(|view| (view.name.as_str(), &view.kind)).chain([own]) {
+            if let TaskKind::Extract(extract) = kind {
+                // First, so that what is wrong is told at the place that says it.
+                self.describe(&extract.connection, &extract.table, &format!("tasks.{name}.extract.table")).await;
+            }
+        }
         let mut room = self.room(planned).await;
         for view in &planned.views {
             let columns = match &view.kind {
@@ -161,7 +168,10 @@ impl<'a> Prover<'a> {
                 }
                 Relation::View { .. } => {}
                 Relation::Table { connection, table, written } => {
-                    let path = format!("tasks.{}", planned.name);
+                    let path = match &planned.task.kind {
+                        TaskKind::Sql(sql) => sql_path(&planned.name, sql).0,
+                        other => format!("tasks.{}.{}", planned.name, other.name()),
+                    };
                     let Some((connection, info)) = self.describe(connection, table, &path).await else {
                         room.missing.insert(written.clone(), Columns::Broken);
                         continue;
