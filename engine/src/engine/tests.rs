@@ -31,13 +31,13 @@ async fn dataset(bench: &Bench, batches: i64) -> (crate::Manifest, MemoryFiles) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn grouping_and_sorting_far_beyond_the_pool_spill() {
-    // About 100 MB of keys and texts through a pool of 24 MB.
+    // About 75 MB of keys and texts through a pool of 24 MB.
     let bench = Bench::with_memory(24 << 20);
-    let (manifest, files) = dataset(&bench, 160).await;
+    let (manifest, files) = dataset(&bench, 120).await;
     let mut session = bench.session();
     session.add_dataset("wide", &manifest, Arc::new(files)).expect("a relation");
     let groups = "SELECT count(*) FROM (SELECT text, sum(key) AS s FROM wide GROUP BY text)";
-    let rows = 160 * BATCH;
+    let rows = 120 * BATCH;
     let distinct: i64 = value(&session, groups).await.parse().expect("a number");
     assert!(distinct > rows * 9 / 10, "{distinct}");
     let mut sorted = session.stream("SELECT text, key FROM wide ORDER BY text DESC, key").await.expect("a query");

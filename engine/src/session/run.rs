@@ -52,8 +52,8 @@ fn contains_hash_join(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     plan.exists(|node| Ok(node.downcast_ref::<HashJoinExec>().is_some()))
 }
 
-/// Half of the share is for merging what was sorted, divided among all that sort: a merge needs about as much as
-/// was sorted at once, and cannot spill.
+/// Two thirds of the share are for merging what was sorted, divided among all that sort: a merge needs up to one
+/// and a half times as much as was sorted at once, and cannot spill.
 fn open(mut state: SessionState, plan: Arc<dyn ExecutionPlan>, share_bytes: usize) -> Result<SendableRecordBatchStream> {
     let mut sorting = 0;
     plan.apply(|node| {
@@ -64,7 +64,7 @@ fn open(mut state: SessionState, plan: Arc<dyn ExecutionPlan>, share_bytes: usiz
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    if let Some(reserve) = (share_bytes / 2).checked_div(sorting) {
+    if let Some(reserve) = (share_bytes / 3 * 2).checked_div(sorting) {
         state.config_mut().options_mut().execution.sort_spill_reservation_bytes = reserve;
     }
     execute_stream(plan, state.task_ctx())
