@@ -4,7 +4,7 @@
 //! the next transaction; when nothing piles up, a single report is committed at once. No timer is needed.
 
 mod answers;
-mod create;
+pub(crate) mod create;
 mod newborn;
 mod shift;
 

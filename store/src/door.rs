@@ -3,10 +3,10 @@
 //! Order of locks, the same everywhere, so that transactions never wait for each other in a ring:
 //! pipelines, then runs by id, then tasks by key.
 
-mod claims;
-mod load;
+pub(crate) mod claims;
+pub(crate) mod load;
 mod successors;
-mod write;
+pub(crate) mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

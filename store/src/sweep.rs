@@ -49,6 +49,15 @@ const BEAT: Sql = Sql {
 const CURRENT: &str = "SELECT attempt FROM tasks WHERE run_id = $1 AND ordinal = $2 AND attempt = $3 AND owner = $4 \
                        AND state = 'running' AND lease_until > $5";
 
+#[cfg(test)]
+pub(crate) const STATEMENTS: [(Sql, u8); 5] = [
+    (Sql { sqlite: DUE, postgres: DUE }, 2),
+    (Sql { sqlite: LEASE_OVER, postgres: LEASE_OVER }, 2),
+    (OFFER_AGAIN, 3),
+    (BEAT, 2),
+    (Sql { sqlite: CURRENT, postgres: CURRENT }, 5),
+];
+
 /// At most so many tasks in one transaction.
 const AT_ONCE: u32 = 500;
 /// At most so many tickets are sent again by one sweep; the transport has a limit too.

@@ -7,6 +7,7 @@ mod definitions;
 mod graph;
 mod life;
 mod logs;
+mod plans;
 mod races;
 mod schema;
 mod secrets;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 const LOCK: Sql = batch!(
-    [pipeline text] "SELECT p.name FROM input AS i JOIN pipelines AS p ON p.name = i.pipeline ORDER BY p.name"
+    [pipeline text] "SELECT p.name FROM input AS i CROSS JOIN pipelines AS p WHERE p.name = i.pipeline ORDER BY p.name"
     ; postgres "FOR NO KEY UPDATE OF p"
 );
 
@@ -38,6 +38,9 @@ const OLDEST_RUNNING: &str =
 const MOMENT: &str = "INSERT INTO schedules (pipeline, trigger_index, through, last_run) VALUES ($1, $2, $3, $4) \
                       ON CONFLICT (pipeline, trigger_index) DO UPDATE SET last_run = excluded.last_run, \
                       through = CASE WHEN excluded.through > schedules.through THEN excluded.through ELSE schedules.through END";
+
+#[cfg(test)]
+pub(crate) const STATEMENTS: [Sql; 2] = [LOCK, FACTS];
 
 /// How many runs of a pipeline run and wait.
 #[derive(Debug, Clone, Copy, Default)]

@@ -15,7 +15,7 @@ use crate::{
 /// What one request came to, before what it reads is loaded.
 enum Found {
     Claimed(Vec<Claimed>),
-    Accepted(Option<Claimed>),
+    Accepted(Option<Box<Claimed>>),
     Refused,
 }
 
@@ -54,7 +54,7 @@ impl Desk {
                     Answer::Claimed(claimed.into_iter().map(|claimed| reads.fill(claimed)).collect())
                 }
                 (Found::Accepted(next), _) => {
-                    let next = next.map(|claimed| reads.fill(claimed));
+                    let next = next.map(|claimed| reads.fill(*claimed));
                     Answer::Completed(Box::new(Verdict { accepted: true, next }))
                 }
                 (Found::Refused, Request::Complete(report)) => {
@@ -82,7 +82,7 @@ impl Desk {
             return Ok(Found::Accepted(None));
         };
         let claimed = door.claim(heir, &report.owner, lease)?;
-        Ok(Found::Accepted(if claimed { Some(door.claimed(heir.task)?) } else { None }))
+        Ok(Found::Accepted(if claimed { Some(Box::new(door.claimed(heir.task)?)) } else { None }))
     }
 }
 

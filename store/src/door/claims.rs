@@ -14,11 +14,11 @@ use crate::{
     work::{Claimed, ClaimedRun, Upstream},
 };
 
-const UPSTREAM: Sql = batch!(
+pub(crate) const UPSTREAM: Sql = batch!(
     [run_id run, ordinal int]
     "SELECT i.run_id, i.ordinal, t.ordinal, t.name, t.state, t.attempt, t.output FROM input AS i",
-    "JOIN edges AS e ON e.run_id = i.run_id AND e.to_ordinal = i.ordinal",
-    "JOIN tasks AS t ON t.run_id = e.run_id AND t.ordinal = e.from_ordinal ORDER BY t.run_id, t.ordinal"
+    "CROSS JOIN edges AS e CROSS JOIN tasks AS t WHERE e.run_id = i.run_id AND e.to_ordinal = i.ordinal",
+    "AND t.run_id = e.run_id AND t.ordinal = e.from_ordinal ORDER BY t.run_id, t.ordinal"
 );
 
 impl Door<'_> {

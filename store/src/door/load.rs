@@ -32,9 +32,12 @@ macro_rules! task_columns {
 }
 pub(crate) use task_columns;
 
+// `CROSS JOIN` is a plain join to PostgreSQL and an order of march to SQLite, which would otherwise
+// now and then rather scan a table than start from the few rows of the batch.
+
 /// In the order of ids, so that two transactions that lock the same runs wait and never block each other for good.
 const LOCK_RUNS: Sql = batch!(
-    [run_id run] "SELECT", run_columns!(), "FROM input AS i JOIN runs AS r ON r.id = i.run_id ORDER BY r.id"
+    [run_id run] "SELECT", run_columns!(), "FROM input AS i CROSS JOIN runs AS r WHERE r.id = i.run_id ORDER BY r.id"
     ; postgres "FOR NO KEY UPDATE OF r"
 );
 
@@ -42,40 +45,43 @@ const LOCK_RUNS: Sql = batch!(
 const NEIGHBOURHOOD: Sql = batch!(
     [run_id run, ordinal int, readers int]
     "SELECT CAST(NULL AS BIGINT),", task_columns!(),
-    "FROM input AS i JOIN tasks AS t ON t.run_id = i.run_id AND t.ordinal = i.ordinal",
-    "UNION ALL SELECT e.from_ordinal,", task_columns!(),
-    "FROM input AS i JOIN edges AS e ON e.run_id = i.run_id AND e.from_ordinal = i.ordinal",
-    "JOIN tasks AS t ON t.run_id = e.run_id AND t.ordinal = e.to_ordinal WHERE i.readers = 1"
+    "FROM input AS i CROSS JOIN tasks AS t WHERE t.run_id = i.run_id AND t.ordinal = i.ordinal",
+    "UNION ALL SELECT e.from_ordinal,", task_columns!(), "FROM input AS i CROSS JOIN edges AS e CROSS JOIN tasks AS t",
+    "WHERE i.readers = 1 AND e.run_id = i.run_id AND e.from_ordinal = i.ordinal",
+    "AND t.run_id = e.run_id AND t.ordinal = e.to_ordinal"
 );
 
 /// Readers of tasks, of their readers while these are blocked, and so on.
 const DESCENDANTS: Sql = batch!(
     [run_id run, ordinal int]
     ", down (run_id, ordinal) AS (SELECT run_id, ordinal FROM input",
-    "UNION SELECT t.run_id, t.ordinal FROM down AS d",
-    "JOIN edges AS e ON e.run_id = d.run_id AND e.from_ordinal = d.ordinal",
-    "JOIN tasks AS t ON t.run_id = e.run_id AND t.ordinal = e.to_ordinal WHERE t.state = 'blocked')",
-    "SELECT e.from_ordinal,", task_columns!(),
-    "FROM down AS d JOIN edges AS e ON e.run_id = d.run_id AND e.from_ordinal = d.ordinal",
-    "JOIN tasks AS t ON t.run_id = e.run_id AND t.ordinal = e.to_ordinal"
+    "UNION SELECT t.run_id, t.ordinal FROM down AS d CROSS JOIN edges AS e CROSS JOIN tasks AS t",
+    "WHERE e.run_id = d.run_id AND e.from_ordinal = d.ordinal",
+    "AND t.run_id = e.run_id AND t.ordinal = e.to_ordinal AND t.state = 'blocked')",
+    "SELECT e.from_ordinal,", task_columns!(), "FROM down AS d CROSS JOIN edges AS e CROSS JOIN tasks AS t",
+    "WHERE e.run_id = d.run_id AND e.from_ordinal = d.ordinal AND t.run_id = e.run_id AND t.ordinal = e.to_ordinal"
 );
 
 /// Blocked tasks that wait for nothing.
 pub(super) const ROOTS: Sql = batch!(
-    [run_id run] "SELECT", task_columns!(),
-    "FROM input AS i JOIN tasks AS t ON t.run_id = i.run_id WHERE t.state = 'blocked' AND t.up_pending = 0"
+    [run_id run] "SELECT", task_columns!(), "FROM input AS i CROSS JOIN tasks AS t",
+    "WHERE t.run_id = i.run_id AND t.state = 'blocked' AND t.up_pending = 0"
 );
 
 /// Tasks that have not finished.
 pub(super) const UNFINISHED: Sql = batch!(
-    [run_id run] "SELECT", task_columns!(),
-    "FROM input AS i JOIN tasks AS t ON t.run_id = i.run_id WHERE t.finished_at IS NULL"
+    [run_id run] "SELECT", task_columns!(), "FROM input AS i CROSS JOIN tasks AS t",
+    "WHERE t.run_id = i.run_id AND t.finished_at IS NULL"
 );
 
 /// Every task.
-pub(crate) const ALL: Sql = batch!(
-    [run_id run] "SELECT", task_columns!(), "FROM input AS i JOIN tasks AS t ON t.run_id = i.run_id ORDER BY t.run_id, t.ordinal"
+const ALL: Sql = batch!(
+    [run_id run] "SELECT", task_columns!(), "FROM input AS i CROSS JOIN tasks AS t",
+    "WHERE t.run_id = i.run_id ORDER BY t.run_id, t.ordinal"
 );
+
+#[cfg(test)]
+pub(crate) const STATEMENTS: [Sql; 6] = [LOCK_RUNS, NEIGHBOURHOOD, DESCENDANTS, ROOTS, UNFINISHED, ALL];
 
 impl Door<'_> {
     /// Locks runs and gives them to the work.

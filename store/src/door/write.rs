@@ -53,6 +53,9 @@ const EVENTS: Sql = batch!(
     "SELECT run_id, ordinal, attempt, at, event, from_state, to_state, owner, detail FROM input ORDER BY n"
 );
 
+#[cfg(test)]
+pub(crate) const STATEMENTS: [Sql; 3] = [TASKS, RUNS, EVENTS];
+
 impl Door<'_> {
     /// A worker's report. An error of the inner kind refuses the report and nothing else.
     pub fn report(&mut self, report: &Report, chance: f64) -> Result<(), IllegalMove> {

@@ -21,7 +21,7 @@ async fn no_message_repeats_a_password() {
     for url in urls {
         let (clock, chance) = (Arc::new(ManualClock::default()), Arc::new(SeededChance::new(1)));
         let opened = Store::open(&url, clock, chance, Arc::new(InProcess::new())).await;
-        let error = opened.err().expect("nothing answers there");
+        let error = opened.expect_err("nothing answers there");
         let mut told = format!("{error:?} {error}");
         let mut source = error.source();
         while let Some(cause) = source {

@@ -1,0 +1,40 @@
+//! How SQLite walks: from the few rows of a batch along indexes, never over a table. (PostgreSQL is told so by its settings.)
+
+use super::bed::Bed;
+use crate::{
+    db::{Arg, Columns, Sql},
+    desk, door, sweep,
+};
+
+#[tokio::test]
+async fn every_statement_of_the_door_walks_an_index() {
+    let bed = Bed::sqlite().await;
+    let batches = [
+        &door::load::STATEMENTS[..],
+        &door::write::STATEMENTS,
+        &desk::create::STATEMENTS,
+        &[door::claims::UPSTREAM],
+    ];
+    for sql in batches.concat() {
+        walks(&bed, sql, &[Arg::from("[]")]).await;
+    }
+    for (sql, count) in sweep::STATEMENTS {
+        walks(&bed, sql, &vec![Arg::from(0_i64); usize::from(count)]).await;
+    }
+}
+
+async fn walks(bed: &Bed, sql: Sql, args: &[Arg<'_>]) {
+    let explain: &'static str = Box::leak(format!("EXPLAIN QUERY PLAN {}", sql.sqlite).into_boxed_str());
+    let mut plan = Vec::new();
+    for row in bed.store.desk.db.read("explain", explain, args).await.expect("a plan") {
+        let mut columns = Columns::of(&row, "plan");
+        for column in ["id", "parent", "unused"] {
+            columns.next::<i64>(column).expect("a number");
+        }
+        plan.push(columns.next::<String>("detail").expect("text"));
+    }
+    let small = ["SCAN json_each", "SCAN i", "SCAN input", "SCAN d", "SCAN CONSTANT"];
+    let scans = |line: &&String| line.starts_with("SCAN") && !small.iter().any(|name| line.starts_with(name));
+    let bad: Vec<_> = plan.iter().filter(|line| scans(line) || line.contains("AUTOMATIC")).collect();
+    assert!(bad.is_empty(), "{bad:?} in {plan:#?} of {}", sql.sqlite);
+}
