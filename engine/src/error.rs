@@ -181,7 +181,9 @@ impl EngineError {
     /// What to do about it.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::UnknownRelation { near, .. } | Self::UnknownFunction { near, .. } => near.as_deref().map(did_you_mean),
+            Self::UnknownRelation { near, .. } | Self::UnknownFunction { near, .. } => {
+                near.as_deref().map(did_you_mean)
+            }
             Self::UnknownColumn { near, known, .. } => match near {
                 Some(near) => Some(did_you_mean(near)),
                 None if known.is_empty() => None,
@@ -196,9 +198,9 @@ impl EngineError {
             Self::Overflow { .. } => {
                 Some("cast to a wider type first, as in `CAST(x AS DECIMAL(38, 0))` or `CAST(x AS DOUBLE)`".to_owned())
             }
-            Self::Memory { .. } => {
-                Some("give the engine more memory, read fewer columns or rows, or join and window smaller parts".to_owned())
-            }
+            Self::Memory { .. } => Some(
+                "give the engine more memory, read fewer columns or rows, or join and window smaller parts".to_owned(),
+            ),
             Self::SpillSpace { .. } => Some("free space in the spill folder, or raise its limit".to_owned()),
             Self::Unstorable { column, .. } => Some(format!("cast `{column}` to a type with fixed units, or to text")),
             Self::NotAQuery { .. } => Some("write one SELECT; loading and deleting is what `load` tasks do".to_owned()),
@@ -351,9 +353,7 @@ fn from_schema(error: &SchemaError, place: Option<SqlPlace>) -> EngineError {
         SchemaError::AmbiguousReference { field } if field.relation.is_some() => {
             EngineError::DuplicateColumn { column: field.name.clone() }
         }
-        SchemaError::AmbiguousReference { field } => {
-            EngineError::AmbiguousColumn { column: field.name.clone(), place }
-        }
+        SchemaError::AmbiguousReference { field } => EngineError::AmbiguousColumn { column: field.name.clone(), place },
         SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
             EngineError::DuplicateColumn { column: name.clone() }
         }

@@ -170,7 +170,8 @@ impl Names {
                 Token::Word(word) if word.quote_style.is_some() || after_as => self.add_alias(&word.value),
                 _ => {}
             }
-            after_as = matches!(&token.token, Token::Word(word) if word.keyword == Keyword::AS && word.quote_style.is_none());
+            after_as =
+                matches!(&token.token, Token::Word(word) if word.keyword == Keyword::AS && word.quote_style.is_none());
         }
     }
 
@@ -239,7 +240,10 @@ mod tests {
             ("SELECT x AS Sum_X FROM flights ORDER BY sum_x", "SELECT x AS Sum_X FROM flights ORDER BY Sum_X"),
             ("SELECT total AS TOTAL FROM f", "SELECT Total AS TOTAL FROM f"),
             ("WITH Foo AS (SELECT 1 a) SELECT A FROM FOO", "WITH Foo AS (SELECT 1 a) SELECT a FROM Foo"),
-            ("SELECT 'DEPTIME', -- DEPTIME\n DEPTIME FROM Flights", "SELECT 'DEPTIME', -- DEPTIME\n DepTime FROM flights"),
+            (
+                "SELECT 'DEPTIME', -- DEPTIME\n DEPTIME FROM Flights",
+                "SELECT 'DEPTIME', -- DEPTIME\n DepTime FROM flights",
+            ),
             ("SELECT 'ä', DEPTIME FROM flights", "SELECT 'ä', DepTime FROM flights"),
             ("not sql '", "not sql '"),
         ];

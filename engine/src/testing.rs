@@ -40,7 +40,8 @@ impl Bench {
 
     pub(crate) fn with_memory(memory_bytes: usize) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let engine = Engine::new(EngineConfig { memory_bytes, tasks: 1, ..EngineConfig::new(folder.path()) }).expect("an engine");
+        let engine = Engine::new(EngineConfig { memory_bytes, tasks: 1, ..EngineConfig::new(folder.path()) })
+            .expect("an engine");
         Self { engine, _folder: folder }
     }
 
@@ -177,20 +178,17 @@ impl Connection for MemoryConnection {
         let wanted = scan.columns.clone().unwrap_or_default();
         let project = |rows: &RecordBatch| {
             let schema: SchemaRef = rows.schema();
-            let indices: Vec<usize> = wanted.iter().map(|name| schema.index_of(name).expect("a known column")).collect();
+            let indices: Vec<usize> =
+                wanted.iter().map(|name| schema.index_of(name).expect("a known column")).collect();
             rows.project(&indices).expect("columns in range")
         };
-        let batches: Vec<RecordBatch> = rows.iter().map(|rows| only(rows, &scan.filters)).map(|rows| project(&rows)).collect();
+        let batches: Vec<RecordBatch> =
+            rows.iter().map(|rows| only(rows, &scan.filters)).map(|rows| project(&rows)).collect();
         let streams = batches.into_iter().map(|batch| Box::pin(stream::iter([Ok(batch)])) as BatchStream);
         Ok(streams.collect())
     }
 
-    async fn load(
-        &self,
-        load: LoadRequest,
-        _: BatchStream,
-        _: &dyn CommitGuard,
-    ) -> Result<Receipt, ConnectorError> {
+    async fn load(&self, load: LoadRequest, _: BatchStream, _: &dyn CommitGuard) -> Result<Receipt, ConnectorError> {
         Err(ConnectorError::NotCurrent { table: load.table, load: load.load_id.to_string() })
     }
 
@@ -204,8 +202,10 @@ fn only(rows: &RecordBatch, filters: &[Predicate]) -> RecordBatch {
     use arrow::{array::Int64Array, compute};
     let mut rows = rows.clone();
     for filter in filters {
-        if let Predicate::Compare { column, op: Comparison::Eq, literal: tidemill_connectors::Literal::Int(n) } = filter {
-            let values = compute::cast(rows.column_by_name(column).expect("a known column"), &arrow::datatypes::DataType::Int64);
+        if let Predicate::Compare { column, op: Comparison::Eq, literal: tidemill_connectors::Literal::Int(n) } = filter
+        {
+            let values =
+                compute::cast(rows.column_by_name(column).expect("a known column"), &arrow::datatypes::DataType::Int64);
             let mask = compute::kernels::cmp::eq(&values.expect("numbers"), &Int64Array::new_scalar(*n));
             rows = compute::filter_record_batch(&rows, &mask.expect("a mask")).expect("filtered rows");
         }

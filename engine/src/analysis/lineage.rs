@@ -7,7 +7,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use datafusion::{
-    common::{Column, DFSchema, Result, TableReference, tree_node::{TreeNode, TreeNodeRecursion}},
+    common::{
+        Column, DFSchema, Result, TableReference,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
     logical_expr::{
         Aggregate, Distinct, Expr, Join, JoinType, LogicalPlan, RecursiveQuery, Subquery, TableScan, Unnest,
         expr::{AggregateFunction, Case, WindowFunction, WindowFunctionDefinition},

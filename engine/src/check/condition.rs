@@ -136,9 +136,7 @@ pub(crate) fn tested(expectation: &Expectation, schema: &Schema) -> Result<Teste
             let expected = format!("every `{}` is found in `{}` of `{}`", field.name(), to_column, references.to);
             make(vec![field.name().clone()], expected, Rule::References { to: references.to.clone(), to_column })
         }
-        Expectation::Sql(sql) => {
-            make(Vec::new(), "the query finds no rows".to_owned(), Rule::Sql(sql.clone()))
-        }
+        Expectation::Sql(sql) => make(Vec::new(), "the query finds no rows".to_owned(), Rule::Sql(sql.clone())),
     }
 }
 
@@ -236,10 +234,11 @@ fn literal(expectation: &'static str, field: &Field, value: &Value) -> Result<Sc
         (DataType::Boolean, _) => Err(wrong("true or false")),
         (text, Value::String(value)) if is_text(text) => Ok(ScalarValue::from(value.as_str())),
         (text, _) if is_text(text) => Err(wrong("text; put it in quotes")),
-        (DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_), Value::String(text)) => {
-            ScalarValue::try_from_string(text.clone(), data_type)
-                .map_err(|_| wrong("such a value in the form of ISO 8601, as in \"2026-03-01\""))
-        }
+        (
+            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_),
+            Value::String(text),
+        ) => ScalarValue::try_from_string(text.clone(), data_type)
+            .map_err(|_| wrong("such a value in the form of ISO 8601, as in \"2026-03-01\"")),
         _ => Err(wrong("comparable with it")),
     }
 }

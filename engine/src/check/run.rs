@@ -3,7 +3,7 @@
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
-    datatypes::{Date32Type, Date64Type, DataType, Int64Type, TimestampMicrosecondType, TimeUnit},
+    datatypes::{DataType, Date32Type, Date64Type, Int64Type, TimeUnit, TimestampMicrosecondType},
 };
 use datafusion::{
     common::{Column, JoinType},
@@ -135,7 +135,13 @@ impl Session {
         Ok(finding)
     }
 
-    async fn orphans(&self, input: &LogicalPlan, from: &str, to: &str, to_column: &str) -> Result<Finding, EngineError> {
+    async fn orphans(
+        &self,
+        input: &LogicalPlan,
+        from: &str,
+        to: &str,
+        to_column: &str,
+    ) -> Result<Finding, EngineError> {
         let orphans = self.orphan_plan(input, from, to, to_column).await?;
         let total = LogicalPlanBuilder::from(orphans.clone())
             .aggregate(Vec::<Expr>::new(), vec![count(lit(1_i64)).alias(ROWS)])?
@@ -156,7 +162,8 @@ impl Session {
         to_column: &str,
     ) -> Result<LogicalPlan, EngineError> {
         let known = self.known_values(to, to_column).await?;
-        let tested = LogicalPlanBuilder::from(input.clone()).filter(column(from).is_not_null())?.alias("_tested")?.build()?;
+        let tested =
+            LogicalPlanBuilder::from(input.clone()).filter(column(from).is_not_null())?.alias("_tested")?.build()?;
         let on = (vec![Column::new(Some("_known"), KNOWN)], vec![Column::new(Some("_tested"), from)]);
         let joined = LogicalPlanBuilder::from(known).join(tested, JoinType::RightAnti, on, None)?;
         Ok(joined.build()?)

@@ -33,7 +33,8 @@ impl Session {
         let own: Vec<Expr> = schema.fields().iter().map(|field| of_input(field.name())).collect();
         let judged = self.judged(input, &all, &own, &reason).await?;
         let verdict = Expr::Column(Column::new_unqualified(&reason));
-        let passes = LogicalPlanBuilder::from(judged.clone()).filter(verdict.clone().eq(lit("")))?.project(own)?.build()?;
+        let passes =
+            LogicalPlanBuilder::from(judged.clone()).filter(verdict.clone().eq(lit("")))?.project(own)?.build()?;
         let fails = LogicalPlanBuilder::from(judged).filter(verdict.not_eq(lit("")))?.build()?;
         Ok(Split { surviving: self.run_plan(passes)?, quarantined: self.run_plan(fails)? })
     }
@@ -60,7 +61,8 @@ impl Session {
                 }
                 Rule::References { to, to_column } => {
                     let side = format!("_known_{index}");
-                    let known = LogicalPlanBuilder::from(self.known_values(to, to_column).await?).alias(&*side)?.build()?;
+                    let known =
+                        LogicalPlanBuilder::from(self.known_values(to, to_column).await?).alias(&*side)?.build()?;
                     let there = Column::new(Some(side.as_str()), KNOWN);
                     let here = Column::new(Some(INPUT), &one.columns[0]);
                     builder = builder.join(known, JoinType::Left, (vec![here], vec![there.clone()]), None)?;

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, StringViewArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, StringViewArray,
+    TimestampMicrosecondArray,
+};
 use serde_json::{Value, json};
 use tidemill_dag::spec::{Check, Expectation, OnFail};
 
@@ -21,12 +24,19 @@ fn rows() -> arrow::array::RecordBatch {
         ("total", Arc::new(decimals.with_precision_and_scale(12, 2).expect("12 digits"))),
         ("flag", Arc::new(BooleanArray::from(vec![Some(true), None, Some(false), Some(true)]))),
         ("day", Arc::new(Date32Array::from(vec![Some(20_512), Some(20_513), None, Some(20_000)]))),
-        ("at", Arc::new(TimestampMicrosecondArray::from(vec![Some(NOW.0 - day), None, Some(NOW.0 - 2 * day), None]).with_timezone("UTC"))),
+        (
+            "at",
+            Arc::new(
+                TimestampMicrosecondArray::from(vec![Some(NOW.0 - day), None, Some(NOW.0 - 2 * day), None])
+                    .with_timezone("UTC"),
+            ),
+        ),
     ])
 }
 
 async fn session(bench: &Bench) -> Session {
-    let countries = batch(vec![("name", Arc::new(StringArray::from(vec![Some("DE"), Some("FR"), None, Some("DE")])) as ArrayRef)]);
+    let countries =
+        batch(vec![("name", Arc::new(StringArray::from(vec![Some("DE"), Some("FR"), None, Some("DE")])) as ArrayRef)]);
     let connection = MemoryConnection::new([("rows", rows()), ("none", rows().slice(0, 0)), ("countries", countries)]);
     let mut session = bench.session();
     for name in ["rows", "none", "countries"] {
@@ -90,7 +100,11 @@ async fn every_expectation_with_null_nan_and_nothing() {
             let result = &report.results[0];
             assert_eq!(result.violations, expected, "{expectation} on {input}: {result:?}");
             assert_eq!((report.passed, report.rows), (expected == 0, rows), "{expectation} on {input}");
-            assert_eq!(result.sample.is_empty(), expected == 0 || result.scope == Scope::Whole && result.name != "sql", "{result:?}");
+            assert_eq!(
+                result.sample.is_empty(),
+                expected == 0 || result.scope == Scope::Whole && result.name != "sql",
+                "{result:?}"
+            );
         }
     }
 }
@@ -179,7 +193,10 @@ async fn quarantine_divides_the_rows() {
     let quarantined = table(split.quarantined).await;
     assert_eq!(quarantined.lines().count(), 7, "{quarantined}");
     assert!(quarantined.contains("not_null: no NULL in `id`"), "{quarantined}");
-    assert!(quarantined.contains("unique: no two rows with the same `id`; references: every `Country`"), "{quarantined}");
+    assert!(
+        quarantined.contains("unique: no two rows with the same `id`; references: every `Country`"),
+        "{quarantined}"
+    );
     let report = session.check(&check, NOW).await.expect("a report");
     assert!(!report.passed && !report.can_set_aside(), "a row count cannot be repaired: {report:?}");
 }
@@ -188,7 +205,9 @@ async fn quarantine_divides_the_rows() {
 async fn quarantine_without_offences_keeps_everything() {
     let bench = Bench::new();
     let session = session(&bench).await;
-    for expectation in [json!({"row_count": {"min": 1}}), json!({"not_null": "_reason"}), json!({"unique": ["id", "Country"]})] {
+    for expectation in
+        [json!({"row_count": {"min": 1}}), json!({"not_null": "_reason"}), json!({"unique": ["id", "Country"]})]
+    {
         let check = check("rows", &expectation);
         match session.split(&check).await {
             Ok(split) => {

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, IntervalMonthDayNanoArray, RecordBatch, StringArray, StringViewArray, TimestampNanosecondArray},
+    array::{
+        Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, IntervalMonthDayNanoArray, RecordBatch,
+        StringArray, StringViewArray, TimestampNanosecondArray,
+    },
     datatypes::{DataType, Field, Int32Type},
 };
 use futures::stream;
@@ -66,7 +69,11 @@ async fn the_hash_is_of_what_rows_say() {
     assert_eq!(hash(vec![ids(5..10), ids(0..5)]).await, whole, "order and batches do not matter");
     assert_ne!(hash(vec![ids(0..9)]).await, whole);
     assert_ne!(hash(vec![ids(0..10), ids(0..1)]).await, whole, "a row more");
-    assert_ne!(hash(vec![ids(0..10), ids(0..1), ids(0..1)]).await, hash(vec![ids(0..10), ids(0..1)]).await, "twice is not once");
+    assert_ne!(
+        hash(vec![ids(0..10), ids(0..1), ids(0..1)]).await,
+        hash(vec![ids(0..10), ids(0..1)]).await,
+        "twice is not once"
+    );
     let renamed = batch(vec![("key", Arc::clone(ids(0..10).column(0))), ("name", Arc::clone(ids(0..10).column(1)))]);
     assert_ne!(hash(vec![renamed]).await, whole, "names matter");
     let none = hash(vec![ids(0..0)]).await;
@@ -144,12 +151,21 @@ async fn all_sorts_of_types_come_back_as_they_were() {
     let bench = Bench::new();
     let files = MemoryFiles::default();
     let words: DictionaryArray<Int32Type> = vec![Some("a"), None, Some("a")].into_iter().collect();
-    let list = arrow::array::ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None, Some(vec![])]);
+    let list = arrow::array::ListArray::from_iter_primitive::<Int32Type, _, _>(vec![
+        Some(vec![Some(1), None]),
+        None,
+        Some(vec![]),
+    ]);
     let rows = batch(vec![
         ("dictionary", Arc::new(words) as ArrayRef),
         ("list", Arc::new(list)),
         ("nan", Arc::new(Float64Array::from(vec![Some(f64::NAN), None, Some(f64::NEG_INFINITY)]))),
-        ("nanos", Arc::new(TimestampNanosecondArray::from(vec![Some(1), None, Some(i64::MAX)]).with_timezone("Europe/Berlin"))),
+        (
+            "nanos",
+            Arc::new(
+                TimestampNanosecondArray::from(vec![Some(1), None, Some(i64::MAX)]).with_timezone("Europe/Berlin"),
+            ),
+        ),
         ("view", Arc::new(StringViewArray::from(vec![Some(""), None, Some("a text of more than twelve bytes")]))),
         ("nothing", arrow::array::new_null_array(&DataType::Null, 3)),
     ]);
@@ -176,7 +192,8 @@ async fn types_without_a_place_are_refused_by_name() {
 
 #[test]
 fn a_damaged_manifest_is_refused() {
-    let good = Manifest::new(&schema(vec![Field::new("a", DataType::Utf8, true)]), Vec::new(), String::new()).expect("a manifest");
+    let good = Manifest::new(&schema(vec![Field::new("a", DataType::Utf8, true)]), Vec::new(), String::new())
+        .expect("a manifest");
     for arrow in ["", "zz", "abc", &good.arrow[..20], "ä"] {
         let damaged = Manifest { arrow: arrow.to_owned(), ..good.clone() };
         assert!(matches!(damaged.schema(), Err(EngineError::Manifest { .. })), "{arrow}");

@@ -121,10 +121,9 @@ fn properties() -> WriterProperties {
 pub(crate) fn storable(schema: &Schema) -> Result<(), EngineError> {
     match schema.fields().iter().find(|field| !can_store(field.data_type())) {
         None => Ok(()),
-        Some(field) => Err(EngineError::Unstorable {
-            column: field.name().clone(),
-            data_type: field.data_type().to_string(),
-        }),
+        Some(field) => {
+            Err(EngineError::Unstorable { column: field.name().clone(), data_type: field.data_type().to_string() })
+        }
     }
 }
 

@@ -82,7 +82,12 @@ async fn what_cannot_spill_names_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_spill_folder_has_a_limit() {
     let folder = tempfile::tempdir().expect("a folder");
-    let config = EngineConfig { memory_bytes: 12 << 20, tasks: 1, spill_bytes: 1 << 20, ..EngineConfig::new(folder.path().join("spill")) };
+    let config = EngineConfig {
+        memory_bytes: 12 << 20,
+        tasks: 1,
+        spill_bytes: 1 << 20,
+        ..EngineConfig::new(folder.path().join("spill"))
+    };
     let engine = Engine::new(config).expect("an engine");
     let bench = Bench { engine, _folder: folder };
     let (manifest, files) = dataset(&bench, 60).await;

@@ -39,8 +39,13 @@ const ONE: &[(&str, One)] = &[
     ("sign", sign),
 ];
 
-const TWO: &[(&str, Two)] =
-    &[("power", f64::powf), ("pow", f64::powf), ("atan2", f64::atan2), ("log", |base, x| x.log(base)), ("nanvl", nanvl)];
+const TWO: &[(&str, Two)] = &[
+    ("power", f64::powf),
+    ("pow", f64::powf),
+    ("atan2", f64::atan2),
+    ("log", |base, x| x.log(base)),
+    ("nanvl", nanvl),
+];
 
 fn sign(x: f64) -> f64 {
     if x == 0.0 || x.is_nan() { x } else { x.signum() }

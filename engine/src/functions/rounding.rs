@@ -29,7 +29,12 @@ enum Way {
 
 pub(crate) fn all() -> Vec<ScalarUDF> {
     let function = |name, way, digits| {
-        ScalarUDF::new_from_impl(Rounding { name, way, digits, signature: Signature::user_defined(Volatility::Immutable) })
+        ScalarUDF::new_from_impl(Rounding {
+            name,
+            way,
+            digits,
+            signature: Signature::user_defined(Volatility::Immutable),
+        })
     };
     vec![
         function("round", Way::Nearest, true),
@@ -101,10 +106,12 @@ impl ScalarUDFImpl for Rounding {
             whole if args.args.len() == 1 || whole.is_unsigned_integer() => value,
             whole => {
                 let wide = arrow::compute::cast(&value, &DataType::Int64)?;
-                let rounded: Int64Array = arrow::compute::try_binary(wide.as_primitive::<Int64Type>(), digits, |x, n| {
-                    let wide = self.way.whole(i128::from(x), 0_i64.saturating_sub(n))?;
-                    i64::try_from(wide).map_err(|_| ArrowError::ArithmeticOverflow(format!("{wide} after rounding")))
-                })?;
+                let rounded: Int64Array =
+                    arrow::compute::try_binary(wide.as_primitive::<Int64Type>(), digits, |x, n| {
+                        let wide = self.way.whole(i128::from(x), 0_i64.saturating_sub(n))?;
+                        i64::try_from(wide)
+                            .map_err(|_| ArrowError::ArithmeticOverflow(format!("{wide} after rounding")))
+                    })?;
                 arrow::compute::cast(&rounded, whole)?
             }
         };
@@ -138,7 +145,13 @@ impl Way {
         let (quotient, rest) = (x.div_euclid(unit), x.rem_euclid(unit));
         let up = match self {
             _ if rest == 0 => false,
-            Self::Nearest => if x >= 0 { rest >= unit - rest } else { rest > unit - rest },
+            Self::Nearest => {
+                if x >= 0 {
+                    rest >= unit - rest
+                } else {
+                    rest > unit - rest
+                }
+            }
             Self::Zero => x < 0,
             Self::Down => false,
             Self::Up => true,

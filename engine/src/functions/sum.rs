@@ -73,7 +73,9 @@ impl AggregateUDFImpl for CheckedSum {
         let name = format!("{}[sum]", args.name);
         match (is_ours(&result), args.is_distinct) {
             (false, _) => self.inner.state_fields(args),
-            (true, true) => Ok(vec![Arc::new(Field::new_list(name, Field::new_list_field(wide(&result), true), false))]),
+            (true, true) => {
+                Ok(vec![Arc::new(Field::new_list(name, Field::new_list_field(wide(&result), true), false))])
+            }
             (true, false) => Ok(vec![Arc::new(Field::new(name, wide(&result), true))]),
         }
     }

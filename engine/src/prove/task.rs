@@ -219,7 +219,8 @@ impl<'a> Prover<'a> {
         let mut complete = true;
         for (index, column) in extract.columns.iter().enumerate() {
             if info.schema.field_with_name(column).is_err()
-                && let Err(error) = find_column(&info.schema, column).map(|_| ()).and_then(|()| not_exact(&info, column))
+                && let Err(error) =
+                    find_column(&info.schema, column).map(|_| ()).and_then(|()| not_exact(&info, column))
             {
                 let at = format!("{path}.columns[{index}]");
                 self.report(&at, self.compiled.places.of(&at), &error);
@@ -236,7 +237,8 @@ impl<'a> Prover<'a> {
             }
             Ok(schema) => {
                 let relation = format!("{}.{}", extract.connection, extract.table);
-                let pushdown = match room.session.analyze(&format!("SELECT * FROM {}", crate::name::quote(name))).await {
+                let pushdown = match room.session.analyze(&format!("SELECT * FROM {}", crate::name::quote(name))).await
+                {
                     Ok(analysis) => analysis.pushdown,
                     Err(_) => Vec::new(),
                 };

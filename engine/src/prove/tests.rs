@@ -165,7 +165,10 @@ async fn loads_are_compared_with_their_table() {
 ";
     let errors = proof(tasks).await.expect_err("errors");
     let told = told(&errors);
-    assert!(told.contains("TM0514 tasks.keyed.load.key: the rows have no column `dey` | did you mean `day`?"), "{told}");
+    assert!(
+        told.contains("TM0514 tasks.keyed.load.key: the rows have no column `dey` | did you mean `day`?"),
+        "{told}"
+    );
     assert!(told.contains("TM0514 tasks.keyed.load.key: the table has no column `dey`"), "{told}");
     assert!(!told.contains("tasks.fine"), "{told}");
 }

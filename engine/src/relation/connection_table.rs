@@ -144,7 +144,8 @@ impl TableProvider for ConnectionTable {
             partitions: parts,
         };
         let reading = Arc::new(Reading::new(Arc::clone(&self.connection), scan, SchemaRef::clone(&schema)));
-        let part = |index| -> Arc<dyn PartitionStream> { Arc::new(Part { reading: Arc::clone(&reading), index, parts }) };
+        let part =
+            |index| -> Arc<dyn PartitionStream> { Arc::new(Part { reading: Arc::clone(&reading), index, parts }) };
         Ok(Arc::new(StreamingTableExec::try_new(schema, (0..parts).map(part).collect(), None, [], false, None)?))
     }
 }

@@ -159,7 +159,10 @@ impl AsyncFileReader for Reader {
         async move {
             let wanted = range.end.saturating_sub(range.start);
             let bytes = self.files.read_range(&self.stored.path, range).await.map_err(|error| {
-                ParquetError::External(Box::new(Inner::Dataset(Arc::new(EngineError::dataset_read(&self.stored.path, &error)))))
+                ParquetError::External(Box::new(Inner::Dataset(Arc::new(EngineError::dataset_read(
+                    &self.stored.path,
+                    &error,
+                )))))
             })?;
             if u64::try_from(bytes.len()) == Ok(wanted) {
                 return Ok(bytes);
@@ -177,9 +180,8 @@ impl AsyncFileReader for Reader {
     ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
         async move {
             let bytes = self.stored.bytes;
-            let reader = ParquetMetaDataReader::new()
-                .with_arrow_reader_options(options)
-                .with_prefetch_hint(Some(FOOTER_GUESS));
+            let reader =
+                ParquetMetaDataReader::new().with_arrow_reader_options(options).with_prefetch_hint(Some(FOOTER_GUESS));
             Ok(Arc::new(reader.load_and_finish(Fetch(self), bytes).await?))
         }
         .boxed()

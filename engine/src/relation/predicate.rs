@@ -25,10 +25,9 @@ pub(crate) fn to_predicate(expr: &Expr) -> Option<Predicate> {
             let values = list.iter().map(literal).collect::<Option<Vec<_>>>()?;
             Some(Predicate::In { column: column(expr)?, values })
         }
-        Expr::Between(Between { expr, negated: false, low, high }) => Some(Predicate::And(vec![
-            compare(expr, Operator::GtEq, low)?,
-            compare(expr, Operator::LtEq, high)?,
-        ])),
+        Expr::Between(Between { expr, negated: false, low, high }) => {
+            Some(Predicate::And(vec![compare(expr, Operator::GtEq, low)?, compare(expr, Operator::LtEq, high)?]))
+        }
         _ => None,
     }
 }
@@ -40,11 +39,7 @@ fn is_boolean(column: &str, value: bool) -> Predicate {
 fn compare(left: &Expr, op: Operator, right: &Expr) -> Option<Predicate> {
     match (column(left), literal(right)) {
         (Some(column), Some(literal)) => Some(Predicate::Compare { column, op: comparison(op)?, literal }),
-        _ => Some(Predicate::Compare {
-            column: column(right)?,
-            op: comparison(op.swap()?)?,
-            literal: literal(left)?,
-        }),
+        _ => Some(Predicate::Compare { column: column(right)?, op: comparison(op.swap()?)?, literal: literal(left)? }),
     }
 }
 

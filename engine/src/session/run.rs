@@ -12,7 +12,9 @@ use datafusion::{
     },
     execution::{SendableRecordBatchStream, SessionState},
     logical_expr::LogicalPlan,
-    physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream, joins::HashJoinExec, sorts::sort::SortExec},
+    physical_plan::{
+        ExecutionPlan, ExecutionPlanProperties, execute_stream, joins::HashJoinExec, sorts::sort::SortExec,
+    },
 };
 
 use crate::engine::Opening;
@@ -54,7 +56,11 @@ fn contains_hash_join(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
 
 /// Two thirds of the share are for merging what was sorted, divided among all that sort: a merge needs up to one
 /// and a half times as much as was sorted at once, and cannot spill.
-fn open(mut state: SessionState, plan: Arc<dyn ExecutionPlan>, share_bytes: usize) -> Result<SendableRecordBatchStream> {
+fn open(
+    mut state: SessionState,
+    plan: Arc<dyn ExecutionPlan>,
+    share_bytes: usize,
+) -> Result<SendableRecordBatchStream> {
     let mut sorting = 0;
     plan.apply(|node| {
         if let Some(sort) = node.downcast_ref::<SortExec>()

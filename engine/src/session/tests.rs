@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray, StringViewArray, UInt64Array},
+    array::{
+        ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
+        StringViewArray, UInt64Array,
+    },
     datatypes::{DataType, Field},
 };
 
@@ -55,7 +58,10 @@ async fn views_are_folded_into_their_reader() {
     let bench = Bench::new();
     let connection = MemoryConnection::new([("numbers", numbers())]);
     let mut session = bench.session();
-    session.add_table("numbers", connection.clone(), "numbers", &["id".to_owned(), "amount".to_owned()]).await.expect("a table");
+    session
+        .add_table("numbers", connection.clone(), "numbers", &["id".to_owned(), "amount".to_owned()])
+        .await
+        .expect("a table");
     session.add_view("big", "SELECT id, amount * 2 AS Twice FROM numbers").await.expect("a view");
     session.add_view("bigger", "SELECT twice FROM big WHERE id = 4").await.expect("a view on a view");
     assert_eq!(value(&session, "SELECT sum(TWICE) FROM bigger").await, "8.0");
@@ -69,7 +75,8 @@ async fn a_view_may_read_a_table_twice() {
     let mut session = bench.session();
     session.add_table("t", MemoryConnection::new([("numbers", numbers())]), "numbers", &[]).await.expect("a table");
     assert_eq!(value(&session, "SELECT count(*) FROM t a CROSS JOIN t b").await, "16");
-    let recursive = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT r.n + 1 FROM r JOIN t ON t.id = r.n) SELECT max(n) FROM r";
+    let recursive =
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT r.n + 1 FROM r JOIN t ON t.id = r.n) SELECT max(n) FROM r";
     assert_eq!(value(&session, recursive).await, "5", "a source is read anew in every round");
 }
 
@@ -110,7 +117,12 @@ async fn whole_numbers_never_wrap_around() {
         ("i", Arc::new(Int64Array::from(vec![i64::MAX, i64::MIN])) as ArrayRef),
         ("u", Arc::new(UInt64Array::from(vec![u64::MAX, 0]))),
         ("s", Arc::new(Int32Array::from(vec![i32::MAX, i32::MIN]))),
-        ("d", Arc::new(Decimal128Array::from(vec![10_i128.pow(37) * 9; 2]).with_precision_and_scale(38, 0).expect("38 digits"))),
+        (
+            "d",
+            Arc::new(
+                Decimal128Array::from(vec![10_i128.pow(37) * 9; 2]).with_precision_and_scale(38, 0).expect("38 digits"),
+            ),
+        ),
     ]);
     session.add_table("t", MemoryConnection::new([("t", extremes)]), "t", &[]).await.expect("a table");
     for sql in [
@@ -152,8 +164,12 @@ async fn sums_are_exact_whatever_the_order() {
     ]);
     session.add_table("t", MemoryConnection::new([("t", values)]), "t", &[]).await.expect("a table");
     assert_eq!(value(&session, "SELECT sum(i) FROM t").await, (i64::MAX - 1).to_string());
-    let grouped = table(session.stream("SELECT g, sum(i) AS s FROM t GROUP BY g ORDER BY g").await.expect("a query")).await;
-    assert!(grouped.contains("| 1 | 9223372036854775806 |") && grouped.contains("| 2 |                     |"), "{grouped}");
+    let grouped =
+        table(session.stream("SELECT g, sum(i) AS s FROM t GROUP BY g ORDER BY g").await.expect("a query")).await;
+    assert!(
+        grouped.contains("| 1 | 9223372036854775806 |") && grouped.contains("| 2 |                     |"),
+        "{grouped}"
+    );
     assert_eq!(value(&session, "SELECT sum(DISTINCT g) FROM t").await, "3");
     assert_eq!(value(&session, "SELECT sum(DISTINCT g) + count(DISTINCT i) FROM t").await, "6");
     assert_eq!(value(&session, "SELECT sum(i) FROM t WHERE g = 9").await, "");
@@ -222,7 +238,10 @@ async fn only_queries_run() {
         let error = failure(&session, sql).await;
         let refused = matches!(
             error,
-            EngineError::NotAQuery { .. } | EngineError::Unsupported { .. } | EngineError::Syntax { .. } | EngineError::Types { .. }
+            EngineError::NotAQuery { .. }
+                | EngineError::Unsupported { .. }
+                | EngineError::Syntax { .. }
+                | EngineError::Types { .. }
         );
         assert!(refused, "{sql}: {error:?}");
     }
@@ -249,7 +268,12 @@ async fn errors_say_where_and_what_instead() {
         ("SELECT orders.totl FROM orders", "TM0502", Some((1, 8)), Some("did you mean `Total`?")),
         ("SELECT \"total\" FROM orders", "TM0502", Some((1, 8)), Some("did you mean `Total`?")),
         ("SELECT 1 FROM ordrs", "TM0501", Some((1, 15)), Some("did you mean `orders`?")),
-        ("SELECT total FROM orders, returns", "TM0503", Some((1, 8)), Some("write the relation in front, as in `orders.Total`")),
+        (
+            "SELECT total FROM orders, returns",
+            "TM0503",
+            Some((1, 8)),
+            Some("write the relation in front, as in `orders.Total`"),
+        ),
         ("SELECT uper(updated_at) FROM orders", "TM0504", None, Some("did you mean `upper`?")),
         ("SELECT * FROM orders JOIN returns ON orders.total = returns.total", "TM0509", None, None),
         ("SELECT FROM orders WHERE", "TM0506", None, None),
@@ -309,5 +333,8 @@ async fn view_types_and_others_pass_through_a_data_set() {
     session.add_dataset("t", &manifest, files).expect("a relation");
     let back = session.stream_table("t").await.expect("rows").collect().await.expect("rows");
     assert_eq!(back, vec![rows]);
-    assert_eq!(value(&session, "SELECT upper(view) FROM t WHERE view LIKE 'a%'").await, "A LONGER TEXT THAN TWELVE BYTES");
+    assert_eq!(
+        value(&session, "SELECT upper(view) FROM t WHERE view LIKE 'a%'").await,
+        "A LONGER TEXT THAN TWELVE BYTES"
+    );
 }
