@@ -7,6 +7,10 @@
 //! What is different from DataFusion as it comes: whole numbers never wrap around, `sum` is exact, points in time
 //! have microseconds, `now()` is given, names keep their case and are found in spite of it, only queries run.
 //!
+//! What stays as DataFusion has it: `decimal / integer` keeps four more digits than the decimal and cuts the rest,
+//! literals such as `0.1` are floating-point (write `CAST(0.1 AS DECIMAL(10, 2))` for money), NaN is greater than
+//! every number, and `date_trunc` works only within the years 1677 to 2262.
+//!
 //! To add a function: a file in `functions/` and a line in `functions::register`. To add something that can be
 //! read: a `TableProvider` in `relation/` and a method of [`Session`].
 

@@ -197,7 +197,13 @@ impl Session {
 
     /// SQL text to a plan that was not analysed yet.
     pub(crate) async fn plan(&self, sql: &str) -> Result<LogicalPlan, EngineError> {
-        let known = self.relations.iter().flat_map(|(name, schema)| {
+        // Names of relations that this query does not even mention must not decide how it is spelled.
+        let lower = sql.to_lowercase();
+        let mentioned = self.relations.iter().filter(|(name, _)| {
+            let last = name.rsplit('.').next().unwrap_or(name).trim_matches('"');
+            lower.contains(&last.to_lowercase())
+        });
+        let known = mentioned.flat_map(|(name, schema)| {
             let columns = schema.fields().iter().map(|field| field.name().as_str());
             name.split('.').map(|part| part.trim_matches('"')).chain(columns)
         });

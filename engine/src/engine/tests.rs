@@ -8,7 +8,7 @@ use futures::{StreamExt, stream};
 
 use super::{Engine, EngineConfig};
 use crate::{
-    EngineError, Rows,
+    EngineError, Rows, Session,
     testing::{Bench, MemoryConnection, MemoryFiles, NOW, batch, value},
 };
 
@@ -22,20 +22,21 @@ fn wide(part: i64) -> RecordBatch {
     batch(vec![("key", Arc::new(Int64Array::from(keys)) as ArrayRef), ("text", Arc::new(texts))])
 }
 
-async fn dataset(bench: &Bench, batches: i64) -> (crate::Manifest, MemoryFiles) {
-    let files = MemoryFiles::default();
+/// A session with that many batches as the data set `wide`.
+async fn session(bench: &Bench, batches: i64) -> Session {
+    let files = Arc::new(MemoryFiles::default());
     let rows = Rows::new(wide(0).schema(), stream::iter((0..batches).map(|part| Ok(wide(part)))));
-    let manifest = bench.engine.write_dataset(rows, Arc::new(files.clone()), "wide").await.expect("a data set");
-    (manifest, files)
+    let manifest = bench.engine.write_dataset(rows, files.clone(), "wide").await.expect("a data set");
+    let mut session = bench.session();
+    session.add_dataset("wide", &manifest, files).expect("a relation");
+    session
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn grouping_and_sorting_far_beyond_the_pool_spill() {
     // About 75 MB of keys and texts through a pool of 24 MB.
     let bench = Bench::with_memory(24 << 20);
-    let (manifest, files) = dataset(&bench, 120).await;
-    let mut session = bench.session();
-    session.add_dataset("wide", &manifest, Arc::new(files)).expect("a relation");
+    let session = session(&bench, 120).await;
     let groups = "SELECT count(*) FROM (SELECT text, sum(key) AS s FROM wide GROUP BY text)";
     let rows = 120 * BATCH;
     let distinct: i64 = value(&session, groups).await.parse().expect("a number");
@@ -59,9 +60,7 @@ async fn grouping_and_sorting_far_beyond_the_pool_spill() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_join_too_large_for_hashing_is_sorted_instead() {
     let bench = Bench::with_memory(36 << 20);
-    let (manifest, files) = dataset(&bench, 60).await;
-    let mut session = bench.session();
-    session.add_dataset("wide", &manifest, Arc::new(files)).expect("a relation");
+    let session = session(&bench, 60).await;
     let sql = "SELECT count(*) FROM wide a JOIN wide b ON a.text = b.text AND a.key = b.key";
     let joined: i64 = value(&session, sql).await.parse().expect("a number");
     assert!(joined >= 60 * BATCH, "{joined}");
@@ -70,9 +69,7 @@ async fn a_join_too_large_for_hashing_is_sorted_instead() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_spill_names_itself() {
     let bench = Bench::with_memory(12 << 20);
-    let (manifest, files) = dataset(&bench, 60).await;
-    let mut session = bench.session();
-    session.add_dataset("wide", &manifest, Arc::new(files)).expect("a relation");
+    let session = session(&bench, 60).await;
     let sql = "SELECT array_length(array_agg(text)) FROM wide";
     let error = session.stream(sql).await.expect("a query").collect().await.expect_err("too large");
     assert!(matches!(&error, EngineError::Memory { consumer, .. } if consumer.contains("Aggregate")), "{error:?}");
@@ -90,9 +87,7 @@ async fn the_spill_folder_has_a_limit() {
     };
     let engine = Engine::new(config).expect("an engine");
     let bench = Bench { engine, _folder: folder };
-    let (manifest, files) = dataset(&bench, 60).await;
-    let mut session = bench.session();
-    session.add_dataset("wide", &manifest, Arc::new(files)).expect("a relation");
+    let session = session(&bench, 60).await;
     let rows = session.stream("SELECT * FROM wide ORDER BY text").await.expect("a query");
     let error = rows.collect().await.expect_err("no space");
     assert!(matches!(error, EngineError::SpillSpace { .. }), "{error:?}");
@@ -140,7 +135,7 @@ fn limits_must_make_sense() {
     assert!(matches!(Engine::new(EngineConfig { partitions: 0, ..config.clone() }), Err(EngineError::Start { .. })));
     let file = folder.path().join("file");
     std::fs::write(&file, "").expect("a file");
-    assert!(matches!(Engine::new(EngineConfig { spill_dir: file, ..config.clone() }), Err(EngineError::Start { .. })));
+    assert!(matches!(Engine::new(EngineConfig { spill_dir: file, ..config }), Err(EngineError::Start { .. })));
     let engine = Engine::new(config).expect("an engine");
     drop(engine.session(NOW));
 }

@@ -27,7 +27,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tidemill_connectors::{BatchStream, Connection, ConnectorError, Pushdown, Scan, TableInfo};
 use tokio::sync::OnceCell;
 
-use super::to_predicate;
+use super::{projected, to_predicate};
 use crate::error::source_failed;
 
 /// One table of one connection, or some of its columns.
@@ -127,10 +127,7 @@ impl TableProvider for ConnectionTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let schema = match projection {
-            Some(indices) => Arc::new(self.schema.project(indices)?),
-            None => SchemaRef::clone(&self.schema),
-        };
+        let schema = projected(&self.schema, projection)?;
         let judged: Vec<_> = filters.iter().map(|filter| (to_predicate(filter), self.judge(filter).0)).collect();
         let all_exact = judged.iter().all(|(_, pushdown)| *pushdown == Pushdown::Exact);
         let usable = judged.into_iter().filter(|(_, pushdown)| *pushdown != Pushdown::None);

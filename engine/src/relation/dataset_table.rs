@@ -27,6 +27,7 @@ use parquet::{
     file::metadata::{ParquetMetaData, ParquetMetaDataReader},
 };
 
+use super::projected;
 use crate::{DatasetFile, DatasetFiles, EngineError, Manifest, error::Inner};
 
 /// Read together with the footer, so that most footers need one read.
@@ -74,10 +75,7 @@ impl TableProvider for DatasetTable {
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         if self.parts.is_empty() {
-            let schema = match projection {
-                Some(indices) => Arc::new(self.schema.project(indices)?),
-                None => SchemaRef::clone(&self.schema),
-            };
+            let schema = projected(&self.schema, projection)?;
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let readers = Arc::new(Readers { files: Arc::clone(&self.files) });

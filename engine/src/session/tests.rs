@@ -338,3 +338,30 @@ async fn view_types_and_others_pass_through_a_data_set() {
         "A LONGER TEXT THAN TWELVE BYTES"
     );
 }
+
+#[tokio::test]
+async fn names_are_found_whatever_their_case() {
+    let bench = Bench::new();
+    let mut session = bench.session();
+    let int = |name| Field::new(name, DataType::Int64, true);
+    session.add_empty("Odd", schema(vec![int("Count"), int("max"), int("Date"), int("order no")])).expect("a relation");
+    session.add_empty("even", schema(vec![int("COUNT"), int("id")])).expect("a relation");
+    for (sql, columns) in [
+        ("SELECT COUNT(*) AS N, MAX(count) AS m, Count FROM odd GROUP BY COUNT", vec!["N", "m", "Count"]),
+        (
+            "SELECT date, CAST('2024-01-01' AS DATE) AS d, \"order no\" FROM ODD WHERE Max > 1",
+            vec!["Date", "d", "order no"],
+        ),
+        ("SELECT o.count, e.count AS other FROM odd O JOIN even e ON e.count = o.count", vec!["Count", "other"]),
+        (
+            "WITH X AS (SELECT count AS Total FROM odd) SELECT total, x.TOTAL + 1 AS more FROM x ORDER BY Total",
+            vec!["Total", "more"],
+        ),
+        ("SELECT DISTINCT max FROM Odd WHERE DATE BETWEEN 1 AND 2 ORDER BY MAX", vec!["max"]),
+    ] {
+        let found = session.analyze(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let names: Vec<&str> = found.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(names, columns, "{sql}");
+    }
+    assert!(session.analyze("SELECT \"count\" FROM odd").await.is_err(), "a quoted name is exact");
+}
