@@ -17,7 +17,9 @@ pub use folder::Folder;
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     /// The name could leave the place where blobs live, or is empty.
-    #[error("`{0}` is not a blob name: use parts of letters, digits and `._=-`, separated by `/`, none of them `.` or `..`")]
+    #[error(
+        "`{0}` is not a blob name: use parts of letters, digits and `._=-`, separated by `/`, none of them `.` or `..`"
+    )]
     Name(String),
     /// There is no such blob.
     #[error("there is no blob `{0}`")]

@@ -17,7 +17,8 @@ const PIPELINE: &str = "SELECT pipeline FROM runs WHERE id = $1";
 
 const NEEDS: &str = "SELECT to_ordinal, from_ordinal FROM edges WHERE run_id = $1";
 
-const HELD_BY: &str = "SELECT run_id, ordinal FROM tasks WHERE owner = $1 AND state = 'running' ORDER BY run_id, ordinal LIMIT $2";
+const HELD_BY: &str =
+    "SELECT run_id, ordinal FROM tasks WHERE owner = $1 AND state = 'running' ORDER BY run_id, ordinal LIMIT $2";
 
 /// At most so many leases end in one transaction.
 const AT_ONCE: u32 = 500;

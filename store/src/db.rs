@@ -35,7 +35,10 @@ impl From<&'static str> for Sql {
 #[derive(Debug, Clone)]
 pub(crate) enum Db {
     /// One writer, because SQLite has one; readers see the last commit and never wait for it.
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
     Postgres(PgPool),
 }
 
@@ -92,7 +95,9 @@ impl Db {
             .pragma("temp_store", "memory")
             .statement_cache_capacity(256);
         // A connection that may go away would take a database in memory with it.
-        let pool = |size| PoolOptions::new().max_connections(size).idle_timeout(None).max_lifetime(None).test_before_acquire(false);
+        let pool = |size| {
+            PoolOptions::new().max_connections(size).idle_timeout(None).max_lifetime(None).test_before_acquire(false)
+        };
         let writer: SqlitePool = pool(1).connect_with(options.clone()).await?;
         let readers = if memory { writer.clone() } else { pool(READERS).connect_lazy_with(options.read_only(true)) };
         Ok(Self::Sqlite { writer, readers })
@@ -139,7 +144,12 @@ impl Db {
     }
 
     /// Reads with one statement.
-    pub async fn read(&self, action: &'static str, sql: impl Into<Sql>, args: &[Arg<'_>]) -> Result<Vec<Row>, StoreError> {
+    pub async fn read(
+        &self,
+        action: &'static str,
+        sql: impl Into<Sql>,
+        args: &[Arg<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
         let sql = sql.into();
         match self {
             Self::Sqlite { readers, .. } => sqlite_rows(readers, sql, args).await,
@@ -149,7 +159,12 @@ impl Db {
     }
 
     /// Changes rows with one statement, in a transaction of its own.
-    pub async fn change(&self, action: &'static str, sql: impl Into<Sql>, args: &[Arg<'_>]) -> Result<Vec<Row>, StoreError> {
+    pub async fn change(
+        &self,
+        action: &'static str,
+        sql: impl Into<Sql>,
+        args: &[Arg<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
         let mut tx = self.begin().await?;
         let rows = tx.rows(action, sql, args).await?;
         tx.commit().await?;
@@ -170,7 +185,12 @@ impl Db {
 
 impl Tx {
     /// Runs a statement and returns its rows.
-    pub async fn rows(&mut self, action: &'static str, sql: impl Into<Sql>, args: &[Arg<'_>]) -> Result<Vec<Row>, StoreError> {
+    pub async fn rows(
+        &mut self,
+        action: &'static str,
+        sql: impl Into<Sql>,
+        args: &[Arg<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
         let sql = sql.into();
         match self {
             Self::Sqlite(tx) => sqlite_rows(&mut **tx, sql, args).await,
@@ -180,7 +200,12 @@ impl Tx {
     }
 
     /// Runs a statement and returns how many rows it touched.
-    pub async fn run(&mut self, action: &'static str, sql: impl Into<Sql>, args: &[Arg<'_>]) -> Result<u64, StoreError> {
+    pub async fn run(
+        &mut self,
+        action: &'static str,
+        sql: impl Into<Sql>,
+        args: &[Arg<'_>],
+    ) -> Result<u64, StoreError> {
         let sql = sql.into();
         match self {
             Self::Sqlite(tx) => {
@@ -213,12 +238,20 @@ impl Tx {
     }
 }
 
-async fn sqlite_rows<'c>(on: impl Executor<'c, Database = Sqlite>, sql: Sql, args: &[Arg<'_>]) -> Result<Vec<Row>, sqlx::Error> {
+async fn sqlite_rows<'c>(
+    on: impl Executor<'c, Database = Sqlite>,
+    sql: Sql,
+    args: &[Arg<'_>],
+) -> Result<Vec<Row>, sqlx::Error> {
     let query = args.iter().fold(sqlx::query(sql.sqlite), Arg::bind_sqlite);
     Ok(query.fetch_all(on).await?.into_iter().map(Row::Sqlite).collect())
 }
 
-async fn postgres_rows<'c>(on: impl Executor<'c, Database = Postgres>, sql: Sql, args: &[Arg<'_>]) -> Result<Vec<Row>, sqlx::Error> {
+async fn postgres_rows<'c>(
+    on: impl Executor<'c, Database = Postgres>,
+    sql: Sql,
+    args: &[Arg<'_>],
+) -> Result<Vec<Row>, sqlx::Error> {
     let query = args.iter().fold(sqlx::query(sql.postgres), Arg::bind_postgres);
     Ok(query.fetch_all(on).await?.into_iter().map(Row::Postgres).collect())
 }

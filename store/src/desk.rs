@@ -131,7 +131,8 @@ impl Desk {
             Err(_) => {
                 for (request, reply) in requests.into_iter().zip(replies) {
                     let one = [request];
-                    let answer = tried!(self.attempt(&one).await).and_then(|mut answers| answers.pop().unwrap_or(Err(StoreError::Closed)));
+                    let answer = tried!(self.attempt(&one).await)
+                        .and_then(|mut answers| answers.pop().unwrap_or(Err(StoreError::Closed)));
                     let _ = reply.send(answer);
                 }
             }
@@ -160,7 +161,11 @@ impl Desk {
             match self.start_queued(&pipeline).await {
                 Ok((_, more)) => offers.extend(more.offers),
                 Err(error) => {
-                    tracing::warn!(pipeline, error = &error as &dyn std::error::Error, "queued runs are left to the sweep");
+                    tracing::warn!(
+                        pipeline,
+                        error = &error as &dyn std::error::Error,
+                        "queued runs are left to the sweep"
+                    );
                 }
             }
         }

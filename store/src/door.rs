@@ -186,7 +186,10 @@ impl<'t> Door<'t> {
 pub(crate) fn contradicts(why: &IllegalMove) -> bool {
     match why {
         IllegalMove::Run { .. } | IllegalMove::Counters { .. } => true,
-        IllegalMove::Task { .. } | IllegalMove::Fenced { .. } | IllegalMove::TooEarly { .. } | IllegalMove::NoSuchTask(_) => false,
+        IllegalMove::Task { .. }
+        | IllegalMove::Fenced { .. }
+        | IllegalMove::TooEarly { .. }
+        | IllegalMove::NoSuchTask(_) => false,
     }
 }
 

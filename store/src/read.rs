@@ -14,8 +14,10 @@ const RUN: &str = concat!("SELECT ", run_columns!(), " FROM runs AS r WHERE r.id
 macro_rules! run_list {
     ($more:literal) => {
         concat!(
-            "SELECT ", run_columns!(),
-            " FROM runs AS r WHERE r.id < $1 AND ($2 = '' OR $2 LIKE '%,' || r.state || ',%')", $more,
+            "SELECT ",
+            run_columns!(),
+            " FROM runs AS r WHERE r.id < $1 AND ($2 = '' OR $2 LIKE '%,' || r.state || ',%')",
+            $more,
             " ORDER BY r.id DESC LIMIT $3"
         )
     };
@@ -25,7 +27,11 @@ const RUNS_OF: &str = run_list!(" AND r.pipeline = $4");
 
 macro_rules! task_list {
     () => {
-        concat!("SELECT ", task_columns!(), ", t.offered_at, t.started_at, t.finished_at, t.output, t.error, t.reason FROM tasks AS t")
+        concat!(
+            "SELECT ",
+            task_columns!(),
+            ", t.offered_at, t.started_at, t.finished_at, t.output, t.error, t.reason FROM tasks AS t"
+        )
     };
 }
 const TASKS: &str = concat!(task_list!(), " WHERE t.run_id = $1 ORDER BY t.ordinal");

@@ -18,20 +18,15 @@ const RUNS: &str = concat!("SELECT ", run_columns!(), " FROM runs AS r ORDER BY 
 /// With `$1` one run, without it all.
 macro_rules! of_run {
     ($select:expr, $column:literal, $order:literal) => {
-        [
-            concat!($select, " ORDER BY ", $order),
-            concat!($select, " WHERE ", $column, " = $1 ORDER BY ", $order),
-        ]
+        [concat!($select, " ORDER BY ", $order), concat!($select, " WHERE ", $column, " = $1 ORDER BY ", $order)]
     };
 }
 
-const TASKS: [&str; 2] = of_run!(
-    concat!("SELECT ", task_columns!(), ", t.output FROM tasks AS t"), "t.run_id", "t.run_id, t.ordinal"
-);
+const TASKS: [&str; 2] =
+    of_run!(concat!("SELECT ", task_columns!(), ", t.output FROM tasks AS t"), "t.run_id", "t.run_id, t.ordinal");
 
-const EVENTS: [&str; 2] = of_run!(
-    "SELECT run_id, ordinal, attempt, event, from_state, to_state FROM events", "run_id", "id"
-);
+const EVENTS: [&str; 2] =
+    of_run!("SELECT run_id, ordinal, attempt, event, from_state, to_state FROM events", "run_id", "id");
 
 impl Store {
     /// One moment of everything, or of one run and the runs beside it. What only the transport knows, its tickets, is left empty.

@@ -18,7 +18,8 @@ use crate::{
     door::{Offer, priority, publish},
 };
 
-const DUE: &str = "SELECT run_id, ordinal FROM tasks WHERE state = 'waiting' AND wake_at <= $1 ORDER BY wake_at LIMIT $2";
+const DUE: &str =
+    "SELECT run_id, ordinal FROM tasks WHERE state = 'waiting' AND wake_at <= $1 ORDER BY wake_at LIMIT $2";
 
 const LEASE_OVER: &str =
     "SELECT run_id, ordinal FROM tasks WHERE state = 'running' AND lease_until <= $1 ORDER BY lease_until LIMIT $2";

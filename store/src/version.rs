@@ -72,8 +72,7 @@ macro_rules! version_columns {
     };
 }
 
-const SAVE_PIPELINE: &str =
-    "INSERT INTO pipelines (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+const SAVE_PIPELINE: &str = "INSERT INTO pipelines (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
 
 /// Numbers are given under the pipeline's lock.
 const LOCK_PIPELINE: Sql = Sql {
@@ -88,7 +87,9 @@ const SAVE_VERSION: &str = "INSERT INTO versions (id, pipeline, number, source, 
 const VERSION: &str = concat!("SELECT ", version_columns!(), " FROM versions AS v WHERE v.id = $1");
 
 const ACTIVE: &str = concat!(
-    "SELECT ", version_columns!(), " FROM pipelines AS p JOIN versions AS v ON v.id = p.active_version WHERE p.name = $1"
+    "SELECT ",
+    version_columns!(),
+    " FROM pipelines AS p JOIN versions AS v ON v.id = p.active_version WHERE p.name = $1"
 );
 
 const VERSIONS: &str =

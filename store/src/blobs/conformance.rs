@@ -23,7 +23,10 @@ async fn whole_or_nothing(blobs: &dyn Blobs) {
     let mut dropped = blobs.writer("runs/a/part-1").await.expect("a writer");
     dropped.write(Bytes::from_static(b"lost")).await.expect("a write");
     drop(dropped);
-    assert!(matches!(blobs.size("runs/a/part-1").await, Err(BlobError::NotFound(_))), "a dropped writer left something");
+    assert!(
+        matches!(blobs.size("runs/a/part-1").await, Err(BlobError::NotFound(_))),
+        "a dropped writer left something"
+    );
 
     blobs.put("runs/a/part-0", Bytes::from_static(b"again")).await.expect("a replacement");
     assert_eq!(blobs.read_range("runs/a/part-0", 0..5).await.expect("bytes"), "again");

@@ -26,7 +26,10 @@ pub(crate) enum Arg<'a> {
 }
 
 impl<'a> Arg<'a> {
-    pub fn bind_sqlite<'q>(query: Query<'q, Sqlite, SqliteArguments>, arg: &'q Self) -> Query<'q, Sqlite, SqliteArguments> {
+    pub fn bind_sqlite<'q>(
+        query: Query<'q, Sqlite, SqliteArguments>,
+        arg: &'q Self,
+    ) -> Query<'q, Sqlite, SqliteArguments> {
         match arg {
             Self::Int(value) => query.bind(value),
             Self::Text(value) => query.bind(value.as_deref()),
@@ -34,7 +37,10 @@ impl<'a> Arg<'a> {
         }
     }
 
-    pub fn bind_postgres<'q>(query: Query<'q, Postgres, PgArguments>, arg: &'q Self) -> Query<'q, Postgres, PgArguments> {
+    pub fn bind_postgres<'q>(
+        query: Query<'q, Postgres, PgArguments>,
+        arg: &'q Self,
+    ) -> Query<'q, Postgres, PgArguments> {
         match arg {
             Self::Int(value) => query.bind(value),
             Self::Text(value) => query.bind(value.as_deref()),
@@ -167,13 +173,21 @@ impl<'r> Columns<'r> {
     }
 
     /// The next column, which holds a word of ours or nothing.
-    pub fn maybe_word<T: FromStr<Err: std::fmt::Display>>(&mut self, column: &'static str) -> Result<Option<T>, StoreError> {
+    pub fn maybe_word<T: FromStr<Err: std::fmt::Display>>(
+        &mut self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
         let text: Option<String> = self.next(column)?;
         text.map(|text| text.parse().map_err(|error: T::Err| self.unexpected(column, error.to_string()))).transpose()
     }
 
     /// The next column, which holds the name of one of these.
-    pub fn one_of<T: Copy>(&mut self, column: &'static str, all: &[T], name: fn(T) -> &'static str) -> Result<T, StoreError> {
+    pub fn one_of<T: Copy>(
+        &mut self,
+        column: &'static str,
+        all: &[T],
+        name: fn(T) -> &'static str,
+    ) -> Result<T, StoreError> {
         let text: String = self.next(column)?;
         let found = all.iter().copied().find(|it| name(*it) == text);
         found.ok_or_else(|| self.unexpected(column, format!("`{text}` is not known")))
@@ -188,7 +202,8 @@ impl<'r> Columns<'r> {
     /// The next column, which holds JSON or nothing.
     pub fn maybe_json<T: DeserializeOwned>(&mut self, column: &'static str) -> Result<Option<T>, StoreError> {
         let text: Option<String> = self.next(column)?;
-        text.map(|text| serde_json::from_str(&text).map_err(|error| self.unexpected(column, error.to_string()))).transpose()
+        text.map(|text| serde_json::from_str(&text).map_err(|error| self.unexpected(column, error.to_string())))
+            .transpose()
     }
 
     /// The next column, which holds a word that serde knows.

@@ -51,7 +51,9 @@ fn attempt_after(report: &Report) -> Attempt {
     let attempt = report.ticket.attempt;
     match report.outcome {
         Outcome::Cancelled => Attempt(attempt.0 + 1),
-        Outcome::Succeeded { .. } | Outcome::Failed { .. } | Outcome::Parked { .. } | Outcome::Skipped { .. } => attempt,
+        Outcome::Succeeded { .. } | Outcome::Failed { .. } | Outcome::Parked { .. } | Outcome::Skipped { .. } => {
+            attempt
+        }
     }
 }
 

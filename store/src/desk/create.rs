@@ -146,7 +146,8 @@ impl Births<'_> {
     async fn one(&mut self, run: &NewRun, facts: &Facts) -> Result<Created, StoreError> {
         let key = run.trigger_key.clone().map(|key| (run.pipeline.clone(), key));
         let twin = key.as_ref().and_then(|key| self.by_key.get(key)).copied();
-        if let Some((run, state)) = facts.earlier.or(twin).or_else(|| self.unborn.state(run.id).map(|it| (run.id, it))) {
+        if let Some((run, state)) = facts.earlier.or(twin).or_else(|| self.unborn.state(run.id).map(|it| (run.id, it)))
+        {
             return Ok(Created { run, existed: true, state });
         }
         let crowd = *self.crowds.entry(run.pipeline.clone()).or_insert(facts.crowd);
@@ -173,7 +174,8 @@ impl Births<'_> {
     async fn cancel_oldest(&mut self, pipeline: &str, count: u32) -> Result<(), StoreError> {
         self.flush().await?;
         let rows = self.tx.rows("find the oldest runs", OLDEST_RUNNING, &[pipeline.into(), count.into()]).await?;
-        let runs = rows.iter().map(|row| Columns::of(row, "runs").next("id")).collect::<Result<BTreeSet<RunId>, _>>()?;
+        let runs =
+            rows.iter().map(|row| Columns::of(row, "runs").next("id")).collect::<Result<BTreeSet<RunId>, _>>()?;
         let mut door = Door::new(self.tx, self.now);
         door.leave_places_free();
         door.lock_runs(runs.clone()).await?;

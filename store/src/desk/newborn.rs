@@ -142,8 +142,11 @@ impl Newborn {
 
     /// Inserts the rows; returns the tickets to send after the commit.
     pub async fn write(self, tx: &mut Tx) -> Result<Vec<Offer>, StoreError> {
-        let inserts =
-            [("insert runs", RUNS, &self.runs), ("insert tasks", TASKS, &self.tasks), ("insert edges", EDGES, &self.edges)];
+        let inserts = [
+            ("insert runs", RUNS, &self.runs),
+            ("insert tasks", TASKS, &self.tasks),
+            ("insert edges", EDGES, &self.edges),
+        ];
         for (action, sql, input) in inserts {
             if !input.is_empty() {
                 tx.run(action, sql, &[input.arg()]).await?;
@@ -203,7 +206,8 @@ impl Born {
                 Want::Unfinished(_) => work.give_unfinished(first.iter().cloned())?,
                 Want::Readers(ended) => {
                     let of = |task: &TaskKey| readers.get(&task.ordinal).map_or(&[][..], Vec::as_slice);
-                    let pairs = ended.iter().flat_map(|task| of(task).iter().map(|place| (*task, first[*place].clone())));
+                    let pairs =
+                        ended.iter().flat_map(|task| of(task).iter().map(|place| (*task, first[*place].clone())));
                     work.give_readers(pairs.collect::<Vec<_>>())?;
                 }
                 // It is the only run here, and nobody waits for the place of a run that never began.

@@ -117,7 +117,9 @@ impl Reads {
         for (found, request) in found.iter().zip(requests) {
             match (found, request) {
                 (Found::Claimed(claimed), _) => {
-                    reads.of.extend(claimed.iter().map(|it| it.ticket.task).filter(|task| door.upstream_count(*task) > 0));
+                    reads
+                        .of
+                        .extend(claimed.iter().map(|it| it.ticket.task).filter(|task| door.upstream_count(*task) > 0));
                 }
                 (Found::Accepted(Some(next)), Request::Complete(report)) => {
                     let task = next.ticket.task;

@@ -40,7 +40,8 @@ impl Door<'_> {
     /// The one task that the end of this one made ready, if it can go to the same worker without
     /// passing over anybody: same queue, same priority.
     pub fn only_heir(&self, of: TaskKey, before: &[TaskKey]) -> Option<Ticket> {
-        let mut ready = before.iter().filter_map(|key| self.work.task(*key)).filter(|row| row.state == TaskState::Ready);
+        let mut ready =
+            before.iter().filter_map(|key| self.work.task(*key)).filter(|row| row.state == TaskState::Ready);
         let heir = ready.next().filter(|_| ready.next().is_none())?.ticket();
         let (from, to) = (self.about.get(&of)?, self.about.get(&heir.task)?);
         (from.queue == to.queue && from.priority == to.priority).then_some(heir)

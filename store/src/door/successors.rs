@@ -24,11 +24,13 @@ const RUNNING: &str = "SELECT r.id FROM runs AS r WHERE r.pipeline = $1 AND r.st
 
 const QUEUED: Sql = Sql {
     sqlite: concat!(
-        "SELECT ", run_columns!(),
+        "SELECT ",
+        run_columns!(),
         " FROM runs AS r WHERE r.pipeline = $1 AND r.state = 'queued' ORDER BY r.created_at, r.id LIMIT $2"
     ),
     postgres: concat!(
-        "SELECT ", run_columns!(),
+        "SELECT ",
+        run_columns!(),
         " FROM runs AS r WHERE r.pipeline = $1 AND r.state = 'queued' ORDER BY r.created_at, r.id LIMIT $2",
         " FOR NO KEY UPDATE SKIP LOCKED"
     ),
@@ -67,7 +69,9 @@ impl Door<'_> {
         }
         let free = match self.tx {
             crate::db::Tx::Sqlite(_) => true,
-            crate::db::Tx::Postgres(_) => !self.tx.rows("lock a pipeline", TRY_LOCK, &[pipeline.into()]).await?.is_empty(),
+            crate::db::Tx::Postgres(_) => {
+                !self.tx.rows("lock a pipeline", TRY_LOCK, &[pipeline.into()]).await?.is_empty()
+            }
         };
         if free {
             self.held.insert(pipeline.to_owned());

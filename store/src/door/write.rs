@@ -271,7 +271,12 @@ pub(crate) async fn publish(transport: &dyn Transport, offers: Vec<Offer>) {
     }
     for ((priority, queue), tickets) in shelves {
         if let Err(error) = transport.publish(&queue, priority, &tickets).await {
-            tracing::warn!(queue, tickets = tickets.len(), error = &error as &dyn std::error::Error, "tickets were not sent");
+            tracing::warn!(
+                queue,
+                tickets = tickets.len(),
+                error = &error as &dyn std::error::Error,
+                "tickets were not sent"
+            );
         }
     }
 }

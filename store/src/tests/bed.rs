@@ -46,7 +46,8 @@ impl Bed {
         let clock = ManualClock::default();
         let chance = Arc::new(SeededChance::new(1));
         let transport = Arc::new(InProcess::new());
-        let store = Store::open(&url, Arc::new(clock.clone()), chance.clone(), transport.clone()).await.expect("a store");
+        let store =
+            Store::open(&url, Arc::new(clock.clone()), chance.clone(), transport.clone()).await.expect("a store");
         let bed = Self { store, clock, chance, transport, url, _folder: folder };
         bed.save(PIPELINE).await;
         bed

@@ -145,7 +145,8 @@ pub async fn a_worker_goes_on_with_the_next_task(bed: &Bed) {
     let mut claimed = bed.claim_one("w").await;
     for ordinal in 1..3 {
         let output = json!({ "result": ordinal });
-        let report = Report { run_next: Some(LEASE), ..report(&claimed, "w", Outcome::Succeeded { output: output.clone() }) };
+        let report =
+            Report { run_next: Some(LEASE), ..report(&claimed, "w", Outcome::Succeeded { output: output.clone() }) };
         claimed = bed.store.complete(report).await.expect("a verdict").next.expect("the next task");
         assert_eq!(claimed.ticket.task, key(run, ordinal));
         assert_eq!(claimed.upstream.len(), 1);
@@ -191,7 +192,8 @@ pub async fn outputs_reach_their_readers(bed: &Bed) {
 pub async fn text_with_a_nul_is_stored(bed: &Bed) {
     let run = bed.run(&[&[], &[]]).await;
     let claimed = bed.claim("w").await;
-    let error = TaskFailure { code: "TM0701".into(), message: "a\0b ' \" \\ ü 💧".into(), help: None, retryable: false };
+    let error =
+        TaskFailure { code: "TM0701".into(), message: "a\0b ' \" \\ ü 💧".into(), help: None, retryable: false };
     assert!(bed.complete(&claimed[0], "w", Outcome::Failed { error: error.clone() }).await.accepted);
     assert!(bed.complete(&claimed[1], "w", Outcome::Skipped { reason: "a\0b".into() }).await.accepted);
     assert_eq!(bed.task(run, 0).await.error, Some(error));

@@ -46,9 +46,9 @@ pub async fn a_follower_misses_nothing(bed: &Bed) {
             store.append_logs(&[line(run, ordinal, seq, "x")]).await.expect("stored");
         }
     };
-    let writers = futures::future::join_all((0..4).map(|ordinal| {
-        write(if ordinal % 2 == 0 { bed.store.clone() } else { other.clone() }, ordinal)
-    }));
+    let writers = futures::future::join_all(
+        (0..4).map(|ordinal| write(if ordinal % 2 == 0 { bed.store.clone() } else { other.clone() }, ordinal)),
+    );
     let follow = async {
         let mut seen = HashSet::new();
         let mut after = 0;

@@ -76,7 +76,9 @@ async fn measure(name: &str, bed: &Bed) {
     let rate = wide(bed).await;
     let step = chain(bed).await;
     let (many, one) = births(bed).await;
-    println!("{name}: {rate:.0} tasks/s; {step:?} per chain step over {floor:?} per flush; 50 runs in {many:?}, one in {one:?}");
+    println!(
+        "{name}: {rate:.0} tasks/s; {step:?} per chain step over {floor:?} per flush; 50 runs in {many:?}, one in {one:?}"
+    );
     bed.holds().await;
 }
 

@@ -29,7 +29,9 @@ pub enum Durability {
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
     /// It is not installed.
-    #[error("PostgreSQL is not installed: neither the PATH nor /usr/lib/postgresql has `{0}`. `tests/run` installs what tests need; run that first")]
+    #[error(
+        "PostgreSQL is not installed: neither the PATH nor /usr/lib/postgresql has `{0}`. `tests/run` installs what tests need; run that first"
+    )]
     NotInstalled(&'static str),
     /// A program could not be run, or said no.
     #[error("`{program}` failed: {output}")]
@@ -131,7 +133,8 @@ impl Postgres {
 }
 
 fn settings(durability: Durability) -> Vec<&'static str> {
-    let mut settings = vec!["listen_addresses=", "max_connections=300", "shared_buffers=128MB", "log_min_messages=error"];
+    let mut settings =
+        vec!["listen_addresses=", "max_connections=300", "shared_buffers=128MB", "log_min_messages=error"];
     if durability == Durability::Lost {
         settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"]);
     }
