@@ -208,14 +208,8 @@ impl Tx {
     ) -> Result<u64, StoreError> {
         let sql = sql.into();
         match self {
-            Self::Sqlite(tx) => {
-                let query = args.iter().fold(sqlx::query(sql.sqlite), Arg::bind_sqlite);
-                query.execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
-            Self::Postgres(tx) => {
-                let query = args.iter().fold(sqlx::query(sql.postgres), Arg::bind_postgres);
-                query.execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
+            Self::Sqlite(tx) => sqlite_run(&mut **tx, sql, args).await,
+            Self::Postgres(tx) => postgres_run(&mut **tx, sql, args).await,
         }
         .map_err(failed(action))
     }
@@ -238,23 +232,30 @@ impl Tx {
     }
 }
 
-async fn sqlite_rows<'c>(
-    on: impl Executor<'c, Database = Sqlite>,
-    sql: Sql,
-    args: &[Arg<'_>],
-) -> Result<Vec<Row>, sqlx::Error> {
-    let query = args.iter().fold(sqlx::query(sql.sqlite), Arg::bind_sqlite);
-    Ok(query.fetch_all(on).await?.into_iter().map(Row::Sqlite).collect())
-}
+/// The same two functions for each database: sqlx's types allow no generic one that reads as well.
+macro_rules! statements {
+    ($database:ident, $text:ident, $bind:path, $row:path, $rows:ident, $run:ident) => {
+        async fn $rows<'c>(
+            on: impl Executor<'c, Database = $database>,
+            sql: Sql,
+            args: &[Arg<'_>],
+        ) -> Result<Vec<Row>, sqlx::Error> {
+            let query = args.iter().fold(sqlx::query(sql.$text), $bind);
+            Ok(query.fetch_all(on).await?.into_iter().map($row).collect())
+        }
 
-async fn postgres_rows<'c>(
-    on: impl Executor<'c, Database = Postgres>,
-    sql: Sql,
-    args: &[Arg<'_>],
-) -> Result<Vec<Row>, sqlx::Error> {
-    let query = args.iter().fold(sqlx::query(sql.postgres), Arg::bind_postgres);
-    Ok(query.fetch_all(on).await?.into_iter().map(Row::Postgres).collect())
+        async fn $run<'c>(
+            on: impl Executor<'c, Database = $database>,
+            sql: Sql,
+            args: &[Arg<'_>],
+        ) -> Result<u64, sqlx::Error> {
+            let query = args.iter().fold(sqlx::query(sql.$text), $bind);
+            Ok(query.execute(on).await?.rows_affected())
+        }
+    };
 }
+statements!(Sqlite, sqlite, Arg::bind_sqlite, Row::Sqlite, sqlite_rows, sqlite_run);
+statements!(Postgres, postgres, Arg::bind_postgres, Row::Postgres, postgres_rows, postgres_run);
 
 fn failed(action: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |source| StoreError::Database { action, source: Arc::new(source) }

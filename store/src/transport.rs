@@ -1,7 +1,9 @@
 //! How tickets travel from whoever made a task ready to a worker that has room for it.
 //!
 //! A transport may lose, repeat and reorder tickets: the task row is the truth, a ticket only says
-//! "look there". To add one, implement [`Transport`] and run `transport::conformance` against it.
+//! "look there". To add one, implement [`Transport`] and run [`conformance::run`] against it.
+
+pub mod conformance;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -139,5 +141,36 @@ impl Transport for InProcess {
             }
             arrived.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_dag::id::{Attempt, Ordinal, RunId, TaskKey};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn in_process_conforms() {
+        let transport = InProcess::new();
+        conformance::run(&transport).await;
+        assert!(transport.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_there_is_not_kept_twice_nor_beyond_the_limit() {
+        let transport = InProcess::with_capacity(3);
+        let task = |ordinal| TaskKey { run: RunId(uuid::Uuid::nil()), ordinal: Ordinal(ordinal) };
+        let tickets: Vec<Ticket> = (0..5).map(|n| Ticket { task: task(n), attempt: Attempt(1) }).collect();
+        for _ in 0..2 {
+            transport.publish("a", Priority::Normal, &tickets[..2]).await.expect("it publishes");
+        }
+        assert_eq!(transport.len(), 2);
+        transport.publish("a", Priority::Normal, &tickets).await.expect("it publishes");
+        assert_eq!(transport.len(), 3, "the sweep sends the rest again");
+        assert_eq!(transport.take(&["a".into()], 9).await.expect("tickets"), tickets[..3]);
+        transport.publish("a", Priority::Normal, &tickets).await.expect("it publishes");
+        transport.clear();
+        assert!(transport.is_empty());
     }
 }

@@ -25,28 +25,21 @@ pub(crate) enum Arg<'a> {
     Run(Option<RunId>),
 }
 
-impl<'a> Arg<'a> {
-    pub fn bind_sqlite<'q>(
-        query: Query<'q, Sqlite, SqliteArguments>,
-        arg: &'q Self,
-    ) -> Query<'q, Sqlite, SqliteArguments> {
-        match arg {
-            Self::Int(value) => query.bind(value),
-            Self::Text(value) => query.bind(value.as_deref()),
-            Self::Run(value) => query.bind(value.map(|run| run.0)),
+macro_rules! binds {
+    ($bind:ident, $database:ident, $arguments:ident) => {
+        pub fn $bind<'q>(query: Query<'q, $database, $arguments>, arg: &'q Self) -> Query<'q, $database, $arguments> {
+            match arg {
+                Self::Int(value) => query.bind(value),
+                Self::Text(value) => query.bind(value.as_deref()),
+                Self::Run(value) => query.bind(value.map(|run| run.0)),
+            }
         }
-    }
+    };
+}
 
-    pub fn bind_postgres<'q>(
-        query: Query<'q, Postgres, PgArguments>,
-        arg: &'q Self,
-    ) -> Query<'q, Postgres, PgArguments> {
-        match arg {
-            Self::Int(value) => query.bind(value),
-            Self::Text(value) => query.bind(value.as_deref()),
-            Self::Run(value) => query.bind(value.map(|run| run.0)),
-        }
-    }
+impl Arg<'_> {
+    binds!(bind_sqlite, Sqlite, SqliteArguments);
+    binds!(bind_postgres, Postgres, PgArguments);
 
     pub fn json(value: &impl Serialize) -> Self {
         Self::Text(Some(Cow::Owned(json(value))))

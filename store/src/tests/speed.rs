@@ -12,12 +12,20 @@ use crate::Report;
 const TASKS: usize = 4_000;
 const STEPS: u32 = 200;
 
+/// What this process has used of the processors so far.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
 /// Many ready tasks: claim and complete, each a durable row, as fast as the store takes them.
-async fn wide(bed: &Bed) -> f64 {
+async fn wide(bed: &Bed) -> (f64, Duration) {
     let needs: Vec<&[u32]> = vec![&[]; TASKS];
     let run = bed.run(&needs).await;
     let tickets = bed.tickets().await;
-    let since = Instant::now();
+    let (since, used) = (Instant::now(), cpu());
     let workers = tickets.chunks(TASKS / 8).enumerate().map(|(index, mine)| async move {
         let who = format!("w{index}");
         for some in mine.chunks(64) {
@@ -28,8 +36,9 @@ async fn wide(bed: &Bed) -> f64 {
     });
     join_all(workers).await;
     let rate = TASKS as f64 / since.elapsed().as_secs_f64();
+    let each = (cpu() - used) / TASKS as u32;
     assert_eq!(bed.state(run).await, RunState::Succeeded);
-    rate
+    (rate, each)
 }
 
 /// A chain that one worker runs through.
@@ -73,11 +82,11 @@ fn floor() -> Duration {
 
 async fn measure(name: &str, bed: &Bed) {
     let floor = floor();
-    let rate = wide(bed).await;
+    let (rate, used) = wide(bed).await;
     let step = chain(bed).await;
     let (many, one) = births(bed).await;
     println!(
-        "{name}: {rate:.0} tasks/s; {step:?} per chain step over {floor:?} per flush; 50 runs in {many:?}, one in {one:?}"
+        "{name}: {rate:.0} tasks/s at {used:?} of processor each; {step:?} per chain step over {floor:?} per flush; 50 runs in {many:?}, one in {one:?}"
     );
     bed.holds().await;
 }
