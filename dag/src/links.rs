@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// Errors about the names in one query; more say nothing new.
+const MAX_ERRORS: usize = 50;
+
 /// Something a task takes rows from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
@@ -160,6 +163,7 @@ impl Linker<'_> {
                 Some((connection, table)) if self.known.connections.contains_key(connection) => format!(
                     "`{connection}` is a connection: read its table `{table}` with an `extract` task, and name that task here"
                 ),
+                Some(_) | None if self.report.crowded() => "correct the first errors first".to_owned(),
                 Some(_) | None => suggest::help(name, self.task_names(), "tasks"),
             };
             self.report.error(tm02::UNKNOWN_TASK, path, format!("there is no task `{name}`")).advise(help);
@@ -232,11 +236,12 @@ impl Linker<'_> {
         }
         self.template_errors(path, text, probed.errors, probed.unproved);
         let mut seen = BTreeSet::new();
+        let enough = self.report.findings.len() + MAX_ERRORS;
         for probe in &probed.probes {
             match sql::mentions(&probe.sql) {
                 Ok(mentions) => {
                     for mention in mentions {
-                        if seen.insert(mention.parts.clone()) {
+                        if self.report.findings.len() < enough && seen.insert(mention.parts.clone()) {
                             let origins: Vec<usize> =
                                 mention.offsets.iter().map(|offset| probe.origin(*offset)).collect();
                             self.relation(here, path, (text, &origins), &mention, links);
@@ -302,6 +307,9 @@ impl Linker<'_> {
 
     /// What somebody may have meant by a single name.
     fn help_for_name(&self, here: Here<'_>, name: &str) -> String {
+        if self.report.crowded() {
+            return "a table is written `connection.table`".to_owned();
+        }
         let homes = self.known.connections.iter().filter_map(|(connection, facts)| {
             let table = facts.tables.as_ref()?.iter().find(|table| table.eq_ignore_ascii_case(name))?;
             Some(format!("`{}`", written(connection, table)))
@@ -345,7 +353,7 @@ impl Linker<'_> {
     }
 
     fn scope(&self) -> Scope<'_> {
-        Scope { pipeline: self.pipeline, broken: self.broken }
+        Scope { pipeline: self.pipeline, broken: self.broken, crowded: self.report.crowded() }
     }
 
     fn used(&mut self, path: &str, text: &str, used: Used, links: &mut Links) {
@@ -361,6 +369,15 @@ impl Linker<'_> {
 
     fn text(&mut self, path: &str, text: &str, links: &mut Links) {
         let used = names::of_template(text, &self.scope());
+        self.prove_text(path, text, used, links);
+    }
+
+    fn condition(&mut self, path: &str, text: &str, links: &mut Links) {
+        let used = names::of_condition(text, &self.scope());
+        self.prove_text(path, text, used, links);
+    }
+
+    fn prove_text(&mut self, path: &str, text: &str, used: Used, links: &mut Links) {
         let sound = used.errors.is_empty();
         self.used(path, text, used, links);
         if sound {
@@ -383,16 +400,6 @@ impl Linker<'_> {
                 }
             }
             serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
-        }
-    }
-
-    fn condition(&mut self, path: &str, text: &str, links: &mut Links) {
-        let used = names::of_condition(text, &self.scope());
-        let sound = used.errors.is_empty();
-        self.used(path, text, used, links);
-        if sound {
-            let probed = probe::text(text, &self.stand_ins);
-            self.template_errors(path, text, probed.errors, probed.unproved);
         }
     }
 

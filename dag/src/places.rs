@@ -18,6 +18,8 @@ pub struct Places(Option<Arc<Inner>>);
 struct Inner {
     text: String,
     root: Node,
+    /// Where lines begin, in bytes.
+    lines: OnceLock<Vec<usize>>,
     /// Built when the first place is asked for: sound definitions are never asked.
     marks: OnceLock<HashMap<String, Mark>>,
 }
@@ -37,7 +39,7 @@ impl fmt::Debug for Places {
 
 impl Places {
     pub(crate) fn new(text: &str, root: Node) -> Self {
-        Self(Some(Arc::new(Inner { text: text.to_owned(), root, marks: OnceLock::new() })))
+        Self(Some(Arc::new(Inner { text: text.to_owned(), root, lines: OnceLock::new(), marks: OnceLock::new() })))
     }
 
     /// Where the value at `path` stands; for a path that is not in the text, the nearest one above it that is.
@@ -88,7 +90,11 @@ impl Inner {
     fn find(&self, start: Place, value: &str, offset: usize) -> Option<Place> {
         let line = usize::try_from(start.line).ok()?.checked_sub(1)?;
         let column = usize::try_from(start.column).ok()?.checked_sub(1)?;
-        let mut lines = self.text.lines().enumerate().skip(line);
+        let starts = self.lines.get_or_init(|| {
+            let behind = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(behind).collect()
+        });
+        let mut lines = (line..).zip(self.text[*starts.get(line)?..].lines());
         let (_, first) = lines.next()?;
         let first: String = first.chars().skip(column).collect();
         let (skip, quote) = match first.chars().next()? {

@@ -6,6 +6,10 @@ use crate::{
     template::TemplateError,
 };
 
+/// Owned text or borrowed.
+pub(crate) trait Text: Into<String> {}
+impl<T: Into<String>> Text for T {}
+
 /// Collects what is wrong and knows where it stands.
 pub(crate) struct Report {
     pub(crate) places: Places,
@@ -14,27 +18,22 @@ pub(crate) struct Report {
 
 impl Report {
     /// An error about the value at a path.
-    pub(crate) fn error(
-        &mut self,
-        code: &'static str,
-        path: impl Into<String>,
-        message: impl Into<String>,
-    ) -> &mut Diagnostic {
+    pub(crate) fn error(&mut self, code: &'static str, path: impl Text, message: impl Text) -> &mut Diagnostic {
         let path = path.into();
         let place = self.places.of(&path);
         self.add(code, place, path, message.into())
     }
 
     /// An error about the key of the value at a path.
-    pub(crate) fn error_at_key(
-        &mut self,
-        code: &'static str,
-        path: impl Into<String>,
-        message: impl Into<String>,
-    ) -> &mut Diagnostic {
+    pub(crate) fn error_at_key(&mut self, code: &'static str, path: impl Text, message: impl Text) -> &mut Diagnostic {
         let path = path.into();
         let place = self.places.key(&path);
         self.add(code, place, path, message.into())
+    }
+
+    /// So much is wrong that looking for similar names costs more than it helps.
+    pub(crate) fn crowded(&self) -> bool {
+        self.findings.len() > 100
     }
 
     /// An error inside the text `value` at a path.
@@ -44,7 +43,7 @@ impl Report {
         path: &str,
         value: &str,
         offset: usize,
-        message: impl Into<String>,
+        message: impl Text,
     ) -> &mut Diagnostic {
         let place = self.places.within(path, value, offset);
         self.add(code, place, path.to_owned(), message.into())

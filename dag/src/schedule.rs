@@ -2,7 +2,7 @@
 
 mod cron;
 
-use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use crate::{spec::CronTrigger, suggest, time::Timestamp};
@@ -69,6 +69,9 @@ impl Schedule {
     /// The first fire time after `after`, not counting `after` itself; `None` when there is none left.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         let after = after.to_utc();
+        if !(1900..10_000).contains(&after.year()) {
+            return None;
+        }
         let found = if self.cron.every_hour() { self.next_by_time(after) } else { self.next_by_clock(after) };
         found.map(Timestamp::from)
     }

@@ -105,8 +105,9 @@ pub fn find(text: &str) -> Option<usize> {
 
 /// `env` and what follows `env:`.
 fn scheme(text: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = text.split_once(':')?;
-    let word = !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphabetic());
+    let end = text.find(|c: char| !c.is_ascii_alphabetic())?;
+    let (scheme, rest) = (&text[..end], text[end..].strip_prefix(':')?);
+    let word = !scheme.is_empty();
     // The shell writes `${name:-fallback}`, which is no place.
     let shell = rest.starts_with(['-', '=', '+', '?']) && !SCHEMES.contains(&scheme);
     (word && !shell).then_some((scheme, rest))

@@ -45,7 +45,7 @@ pub(crate) fn mentions(sql: &str) -> Result<Vec<Mention>, SqlError> {
             offset: 0,
         });
     };
-    let mut finder = Finder { sql, frames: Vec::new(), found: Vec::new(), changes: None };
+    let mut finder = Finder { lines: Lines::of(sql), frames: Vec::new(), found: Vec::new(), changes: None };
     match statement {
         Statement::Query(query) => {
             let _: ControlFlow<()> = query.visit(&mut finder);
@@ -139,19 +139,38 @@ fn location(text: &str) -> Option<Location> {
 
 /// Bytes before a line and column, both counted from 1.
 fn offset(sql: &str, at: Location) -> usize {
-    if at.line == 0 {
-        return sql.len();
+    Lines::of(sql).offset(at)
+}
+
+/// Where the lines of a text begin.
+struct Lines<'s> {
+    sql: &'s str,
+    starts: Vec<usize>,
+    /// Then columns are bytes, and nothing has to be counted.
+    ascii: bool,
+}
+
+impl<'s> Lines<'s> {
+    fn of(sql: &'s str) -> Self {
+        let behind = sql.match_indices('\n').map(|(at, _)| at + 1);
+        Self { sql, starts: std::iter::once(0).chain(behind).collect(), ascii: sql.is_ascii() }
     }
-    let line = usize::try_from(at.line - 1).unwrap_or(0);
-    let before: usize = sql.split_inclusive('\n').take(line).map(str::len).sum();
-    let rest = &sql[before..];
-    let column = usize::try_from(at.column.saturating_sub(1)).unwrap_or(0);
-    before + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)
+
+    fn offset(&self, at: Location) -> usize {
+        let line = usize::try_from(at.line).ok().and_then(|line| self.starts.get(line.checked_sub(1)?));
+        let Some(start) = line.copied() else { return self.sql.len() };
+        let rest = &self.sql[start..];
+        let column = usize::try_from(at.column.saturating_sub(1)).unwrap_or(0);
+        if self.ascii {
+            return start + column.min(rest.len());
+        }
+        start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)
+    }
 }
 
 /// Collects relations, with the names that `WITH` defines in scope.
 struct Finder<'s> {
-    sql: &'s str,
+    lines: Lines<'s>,
     frames: Vec<Frame>,
     found: Vec<Mention>,
     /// Set to the word that changes data.
@@ -233,7 +252,7 @@ impl Finder<'_> {
         {
             return;
         }
-        let offsets = idents.iter().map(|ident| offset(self.sql, ident.span.start)).collect();
+        let offsets = idents.iter().map(|ident| self.lines.offset(ident.span.start)).collect();
         self.found.push(Mention { parts, offsets });
     }
 }

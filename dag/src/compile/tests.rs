@@ -212,12 +212,50 @@ fn ten_thousand_tasks_are_quick() {
             "  put_{n}:\n    load: {{input: ok_{n}, connection: out, table: t_{n}, mode: merge, key: [id]}}\n"
         ));
     }
-    let begun = std::time::Instant::now();
-    let compiled = read(&text, &known()).unwrap_or_else(|problems| panic!("{:#?}", &problems[..1]));
-    let took = begun.elapsed();
+    let prove = || read(&text, &known()).unwrap_or_else(|problems| panic!("{:#?}", &problems[..1]));
+    // The best of some tries: how fast this is must not depend on what else the machine does.
+    let (took, compiled) = (0..3)
+        .map(|_| {
+            let begun = std::time::Instant::now();
+            let compiled = prove();
+            (begun.elapsed(), compiled)
+        })
+        .min_by_key(|(took, _)| *took)
+        .expect("three tries");
     println!("10,000 tasks, {} bytes: {took:?}", text.len());
     assert_eq!(compiled.plan.tasks.len(), 7_500);
     assert!(took.as_secs() < 5, "{took:?}");
+}
+
+/// Neither do ten thousand mistakes keep anybody waiting.
+#[test]
+fn ten_thousand_mistakes_are_quick() {
+    let mut text = "pipeline: big\ntasks:\n".to_owned();
+    for n in 0..10_000 {
+        text.push_str(&format!(
+            "  t{n}: {{sql: 'SELECT * FROM u{n} WHERE x > {{{{ tasks.v{n}.rows }}}}', needs: [w{n}]}}\n"
+        ));
+    }
+    let begun = std::time::Instant::now();
+    let problems = read(&text, &known()).expect_err("all wrong");
+    let took = begun.elapsed();
+    println!("30,000 mistakes: {took:?}");
+    assert_eq!(problems.len(), 30_000);
+    assert!(took.as_secs() < 30, "{took:?}");
+}
+
+/// Texts made to be slow are not.
+#[test]
+fn hostile_texts_are_quick() {
+    let begun = std::time::Instant::now();
+    let dollars = "${".repeat(500_000);
+    let tags = "{%".repeat(500_000);
+    let names = (0..20_000).map(|n| format!("t{n}")).collect::<Vec<_>>().join(", ");
+    for sql in [dollars.as_str(), &tags, &format!("{{% raw %}}{tags}"), &format!("SELECT 1 FROM {names}")] {
+        let text = serde_json::json!({"pipeline": "p", "tasks": {"a": {"sql": sql}}}).to_string();
+        assert!(read(&text, &known()).is_err());
+    }
+    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
 }
 
 /// What the wrong definitions below `tests/wrong` are compiled against.

@@ -164,21 +164,31 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 }
 
+/// A decoder, given what it does with node, place and problems.
+macro_rules! decoder {
+    ($name:ident, $node:ident, $at:ident, $problems:ident, $body:block) => {
+        impl $crate::read::decode::Decode for $name {
+            fn decode(
+                $node: &$crate::read::tree::Node,
+                $at: $crate::read::decode::At<'_>,
+                $problems: &mut $crate::read::decode::Problems,
+            ) -> Option<Self> {
+                $body
+            }
+        }
+    };
+}
+pub(crate) use decoder;
+
 /// Decoding of a struct, field by field: `required(key)` or one of the lenient ones.
 macro_rules! decode_map {
     ($name:ident { $($field:ident: $how:ident($($arg:expr),+)),* $(,)? }) => {
-        impl $crate::read::decode::Decode for $name {
-            fn decode(
-                node: &$crate::read::tree::Node,
-                at: $crate::read::decode::At<'_>,
-                problems: &mut $crate::read::decode::Problems,
-            ) -> Option<Self> {
-                let mut fields = $crate::read::decode::Fields::of(node, at, problems)?;
-                $(let $field = fields.$how($($arg),+);)*
-                fields.done();
-                Some(Self { $($field: decode_map!(@value $how $field)),* })
-            }
-        }
+        $crate::read::decode::decoder!($name, node, at, problems, {
+            let mut fields = $crate::read::decode::Fields::of(node, at, problems)?;
+            $(let $field = fields.$how($($arg),+);)*
+            fields.done();
+            Some(Self { $($field: decode_map!(@value $how $field)),* })
+        });
     };
     (@value required $field:ident) => { $field? };
     (@value $how:ident $field:ident) => { $field };
@@ -188,19 +198,12 @@ pub(crate) use decode_map;
 /// Decoding of a choice of words.
 macro_rules! decode_words {
     ($name:ident { $($word:literal => $value:ident),* $(,)? }) => {
-        impl $crate::read::decode::Decode for $name {
-            fn decode(
-                node: &$crate::read::tree::Node,
-                at: $crate::read::decode::At<'_>,
-                problems: &mut $crate::read::decode::Problems,
-            ) -> Option<Self> {
-                let word = $crate::read::decode::word(node, at, &[$($word),*], problems)?;
-                match word {
-                    $($word => Some(Self::$value),)*
-                    _ => None,
-                }
+        $crate::read::decode::decoder!($name, node, at, problems, {
+            match $crate::read::decode::word(node, at, &[$($word),*], problems)? {
+                $($word => Some(Self::$value),)*
+                _ => None,
             }
-        }
+        });
     };
 }
 pub(crate) use decode_words;

@@ -101,6 +101,19 @@ fn what_reads_is_valid() {
 }
 
 #[test]
+fn every_example_is_valid() {
+    let schema = json_schema();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/pipelines");
+    let paths = std::fs::read_dir(&folder).expect("examples").map(|entry| entry.expect("a readable entry").path());
+    let definitions: Vec<_> = paths.filter(|path| path.extension().is_some_and(|kind| kind == "yaml")).collect();
+    assert!(!definitions.is_empty(), "no examples in {}", folder.display());
+    for path in definitions {
+        let text = std::fs::read_to_string(&path).expect("readable");
+        assert_eq!(valid(&schema, &schema, &value(&text)), Ok(()), "{}", path.display());
+    }
+}
+
+#[test]
 fn stored_versions_are_valid_too() {
     let schema = json_schema();
     let known = Known { connections: [("shop".to_owned(), Default::default())].into() };

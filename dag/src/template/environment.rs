@@ -2,7 +2,7 @@
 
 use std::{io, sync::LazyLock};
 
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Expression, Template, UndefinedBehavior, Value};
 
 use super::{
     TemplateError,
@@ -14,6 +14,8 @@ use crate::codes::tm03;
 const FUEL: u64 = 1_000_000;
 /// Bytes a template may write.
 const MAX_OUTPUT: usize = 5_000_000;
+/// Bytes in a line of a template, and lines in it.
+const MAX_LINE: usize = 60_000;
 /// Calls of macros inside each other.
 const MAX_CALLS: usize = 64;
 
@@ -75,10 +77,32 @@ fn typed(text: &str, length: usize) -> Result<Value, Error> {
     }))
 }
 
+/// A template that the environment can read.
+pub(super) fn compile<'e, 't>(environment: &'e Environment<'t>, template: &'t str) -> Result<Template<'e, 't>, Error> {
+    measured(template)?;
+    environment.template_from_str(template)
+}
+
+/// An expression that the environment can read.
+pub(super) fn expression<'e, 't>(environment: &'e Environment<'t>, text: &'t str) -> Result<Expression<'e, 't>, Error> {
+    measured(text)?;
+    environment.compile_expression(text)
+}
+
+/// Minijinja counts lines and columns in sixteen bits, and stops the program where they are too few.
+fn measured(template: &str) -> Result<(), Error> {
+    let lines = template.split('\n');
+    if lines.clone().any(|line| line.len() > MAX_LINE) || lines.count() > MAX_LINE {
+        let message = format!("it has a line of more than {MAX_LINE} bytes, or as many lines; break it up");
+        return Err(Error::new(ErrorKind::SyntaxError, message));
+    }
+    Ok(())
+}
+
 /// Renders within the budget.
 pub(super) fn render(environment: &Environment<'_>, template: &str, context: Value) -> Result<String, Error> {
     let mut out = Bounded(Vec::new());
-    environment.template_from_str(template)?.render_captured_to(context, &mut out)?;
+    compile(environment, template)?.render_captured_to(context, &mut out)?;
     String::from_utf8(out.0).map_err(|error| Error::new(ErrorKind::WriteFailure, "not text").with_source(error))
 }
 

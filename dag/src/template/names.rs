@@ -10,6 +10,8 @@ pub(crate) struct Scope<'s> {
     pub(crate) pipeline: &'s Pipeline,
     /// Tasks that exist but could not be read.
     pub(crate) broken: &'s BTreeSet<String>,
+    /// Too much is wrong to look for similar names.
+    pub(crate) crowded: bool,
 }
 
 /// What a template uses.
@@ -27,7 +29,7 @@ pub(crate) fn of_template(template: &str, scope: &Scope<'_>) -> Used {
     if !outline::is_template(template) {
         return Used::default();
     }
-    match environment::TEXT.template_from_str(template) {
+    match environment::compile(&environment::TEXT, template) {
         Ok(compiled) => check(template, compiled.undeclared_variables(true), scope),
         Err(error) => Used { errors: vec![environment::explain(&error)], ..Used::default() },
     }
@@ -38,7 +40,7 @@ pub(crate) fn of_condition(template: &str, scope: &Scope<'_>) -> Used {
     if outline::is_template(template) {
         return of_template(template, scope);
     }
-    match environment::TEXT.compile_expression(template) {
+    match environment::expression(&environment::TEXT, template) {
         Ok(compiled) => {
             let mut used = check(template, compiled.undeclared_variables(true), scope);
             for error in &mut used.errors {
@@ -83,13 +85,18 @@ fn check(template: &str, names: HashSet<String>, scope: &Scope<'_>) -> Used {
             ("params" | "vars" | "run" | "interval" | "trigger", _) => None,
             _ => stranger(root, scope),
         };
-        if let Some((message, help)) = problem {
+        if let Some((message, help)) = problem
+            && used.errors.len() < MAX_ERRORS
+        {
             let offset = outline::find_name(template, &name);
             used.errors.push(TemplateError { code: tm03::UNKNOWN_VARIABLE, message, help: Some(help), offset });
         }
     }
     used
 }
+
+/// Errors in one template; more say nothing new.
+const MAX_ERRORS: usize = 50;
 
 type Problem = Option<(String, String)>;
 
@@ -118,7 +125,11 @@ fn fixed(name: &str, known: &[&'static str], root: &str) -> Problem {
 fn task_fact(task: &str, fact: Option<&str>, scope: &Scope<'_>) -> Problem {
     if !scope.pipeline.tasks.contains_key(task) && !scope.broken.contains(task) {
         let known = scope.pipeline.tasks.keys().chain(scope.broken).map(String::as_str);
-        return Some((format!("there is no task `{task}`"), suggest::help(task, known, "tasks")));
+        let help = match scope.crowded {
+            true => "correct the first errors first".to_owned(),
+            false => suggest::help(task, known, "tasks"),
+        };
+        return Some((format!("there is no task `{task}`"), help));
     }
     fact.and_then(|fact| fixed(fact, &["state", "result", "rows"], "a task"))
 }

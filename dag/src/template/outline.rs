@@ -111,7 +111,8 @@ fn raw_end(template: &str, from: usize) -> usize {
     while let Some(start) = template[at..].find("{%").map(|found| at + found) {
         match tag(template, start) {
             Some((Piece::Block("endraw"), end)) => return end,
-            Some(_) | None => at = start + 2,
+            Some(_) => at = start + 2,
+            None => break,
         }
     }
     template.len()
