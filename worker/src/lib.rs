@@ -27,5 +27,6 @@ mod testing;
 mod worker;
 
 pub use config::{Wiring, WorkerConfig};
+pub use datasets::BlobFiles;
 pub use error::TaskError;
 pub use worker::{StartError, Worker};
