@@ -1,11 +1,6 @@
 //! One attempt of one task: everything its executor may ask for.
 
-use std::{
-    panic::AssertUnwindSafe,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use serde_json::{Value, json};
@@ -18,10 +13,11 @@ use tidemill_dag::{
 use tidemill_store::{Claimed, Outcome};
 
 use crate::{
-    error::{TaskError, files},
+    error::TaskError,
     kinds,
     logs::AttemptLog,
     plans::Loaded,
+    scratch::Scratch,
     secret::{Masks, Secret, resolve},
     worker::Site,
 };
@@ -170,20 +166,6 @@ impl Attempt<'_> {
         resolved
     }
 
-    /// Renders every text of a JSON value; those with secret places become texts.
-    pub fn secret_value(&self, field: &str, written: &Value) -> Result<Value, TaskError> {
-        match written {
-            Value::String(text) if text.contains("${") => {
-                self.secret(field, text).map(|secret| Value::from(secret.expose()))
-            }
-            Value::Array(items) => items.iter().map(|item| self.secret_value(field, item)).collect(),
-            Value::Object(map) => {
-                map.iter().map(|(key, item)| Ok((key.clone(), self.secret_value(field, item)?))).collect()
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => self.value(field, written),
-        }
-    }
-
     /// Environment variables of a process, with their secrets.
     pub fn environment<'e>(
         &self,
@@ -216,36 +198,11 @@ impl Attempt<'_> {
 
     /// A folder of its own, removed when the guard is dropped.
     pub fn scratch(&self) -> Result<Scratch, TaskError> {
-        let path = self.site.config.data_dir.join("scratch").join(self.claimed.ticket.to_string().replace('#', "-"));
-        Scratch::new(path)
+        Scratch::new(self.site.scratch.join(self.claimed.ticket.to_string().replace('#', "-")))
     }
 
     /// How long until a moment; nothing if it has passed.
     pub fn until(&self, moment: Timestamp) -> Duration {
         moment.since(self.now())
-    }
-}
-
-/// A folder that goes with its guard.
-#[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
-
-impl Scratch {
-    /// Makes the folder, empty.
-    pub fn new(path: PathBuf) -> Result<Self, TaskError> {
-        std::fs::create_dir_all(&path).map_err(files("make", &path))?;
-        Ok(Self(path))
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed is a leftover in a scratch folder, no more.
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -20,13 +20,13 @@ mod process;
 mod python;
 mod queue;
 pub mod sandbox;
+mod scratch;
 mod secret;
 mod session;
 #[cfg(test)]
-mod testing;
+mod tests;
 mod worker;
 
 pub use config::{Wiring, WorkerConfig};
-pub use datasets::BlobFiles;
 pub use error::TaskError;
 pub use worker::{StartError, Worker};

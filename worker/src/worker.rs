@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,6 +22,7 @@ use crate::{
     process::Starter,
     python::Pool,
     queue,
+    scratch::own_folder,
 };
 
 /// The first and the longest pause after the store or the transport failed.
@@ -33,7 +35,7 @@ pub enum StartError {
     #[error("the worker cannot use its folder {path}")]
     Folder {
         /// The folder.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// Why.
         #[source]
         source: io::Error,
@@ -58,6 +60,8 @@ pub(crate) struct Site {
     pub plans: Plans,
     pub python: Pool,
     pub starter: Starter,
+    /// This process' folder for attempts.
+    pub scratch: PathBuf,
     pub http: reqwest::Client,
     pub logs: LogWriter,
     leases: Leases,
@@ -86,7 +90,7 @@ impl Worker {
     /// When the machine refuses what it needs.
     pub fn new(config: WorkerConfig, wiring: Wiring) -> Result<Self, StartError> {
         // Attempts must not depend on where the process stands.
-        let absolute = |path: &std::path::Path| {
+        let absolute = |path: &Path| {
             std::path::absolute(path).map_err(|source| StartError::Folder { path: path.to_owned(), source })
         };
         let config = WorkerConfig {
@@ -95,15 +99,16 @@ impl Worker {
             slots: config.slots.max(1),
             ..config
         };
-        let scratch = config.data_dir.join("scratch");
-        std::fs::create_dir_all(&scratch).map_err(|source| StartError::Folder { path: scratch.clone(), source })?;
+        let root = config.data_dir.join("scratch");
+        let scratch = own_folder(&root).map_err(|source| StartError::Folder { path: root, source })?;
         let starter = Starter::new().map_err(StartError::Thread)?;
-        let python = Pool::new(starter.clone(), config.python.clone(), scratch, config.slots);
+        let python = Pool::new(starter.clone(), config.python.clone(), scratch.clone(), config.slots);
         let http = crate::kinds::http_client().map_err(StartError::Http)?;
         let site = Site {
             plans: Plans::new(&wiring.connections),
             python,
             starter,
+            scratch,
             http,
             logs: LogWriter::new(Arc::clone(&wiring.clock)),
             leases: Leases::default(),

@@ -10,10 +10,11 @@ use serde_json::{Map, Value, json};
 use tidemill_dag::spec::{Python, Returns};
 
 use crate::{
-    attempt::{Attempt, Done, MAX_RESULT, Scratch},
+    attempt::{Attempt, Done, MAX_RESULT},
     datasets,
     error::{TaskError, files},
     python::{Call, Host, Input, Reply, rows, write_input},
+    scratch::Scratch,
     session::Tables,
 };
 
@@ -88,7 +89,7 @@ fn args(attempt: &Attempt<'_>, python: &Python) -> Result<Map<String, Value>, Ta
     python
         .args
         .iter()
-        .map(|(name, written)| Ok((name.clone(), attempt.secret_value(&format!("python.args.{name}"), written)?)))
+        .map(|(name, written)| Ok((name.clone(), attempt.value(&format!("python.args.{name}"), written)?)))
         .collect()
 }
 

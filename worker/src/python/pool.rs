@@ -26,6 +26,9 @@ const HOST: &str = include_str!("host.py");
 /// of tracebacks.
 const BOOT: &str = "import sys; exec(compile(sys.argv.pop(), '<tidemill>', 'exec')); main()";
 
+/// Names the folders of hosts; workers of one process share the folder above.
+static HOSTS: AtomicU64 = AtomicU64::new(0);
+
 /// The host processes of one worker.
 #[derive(Clone)]
 pub(crate) struct Pool(Arc<Inner>);
@@ -37,7 +40,6 @@ struct Inner {
     scratch: PathBuf,
     most: usize,
     idle: Mutex<Vec<Host>>,
-    serial: AtomicU64,
 }
 
 impl Pool {
@@ -50,7 +52,6 @@ impl Pool {
             scratch,
             most,
             idle: Mutex::default(),
-            serial: AtomicU64::new(0),
         }))
     }
 
@@ -111,8 +112,8 @@ impl Pool {
 
     async fn start(&self, limits: &Limits) -> Result<Host, TaskError> {
         let interpreter = self.0.interpreter.get_or_try_init(|| self.find()).await?;
-        let serial = self.0.serial.fetch_add(1, Ordering::Relaxed);
-        let scratch = self.0.scratch.join(format!("host-{}-{serial}", std::process::id()));
+        let serial = HOSTS.fetch_add(1, Ordering::Relaxed);
+        let scratch = self.0.scratch.join(format!("host-{serial}"));
         let temp = scratch.join("tmp");
         std::fs::create_dir_all(&temp).map_err(files("make", &temp))?;
         let confinement = Confinement::prepare(limits, Some(std::slice::from_ref(&scratch)))

@@ -13,7 +13,7 @@ use tidemill_engine::Rows;
 use super::*;
 use crate::{
     error::TaskError,
-    testing::{alive, eventually, log, pool},
+    tests::{alive, eventually, log, pool},
 };
 
 fn call(code: &str, scratch: &std::path::Path) -> Call {
@@ -103,7 +103,7 @@ async fn calls_do_not_see_each_other() {
     let first = "import os, sys\nSEEN = 1\ndef run():\n  os.environ['LEFT'] = 'x'\n  os.chdir('/')\n  sys.path.append('/left')\n  sys.stdout = None";
     let second = "import os, sys\ndef run(): return [('SEEN' in globals()), os.environ.get('LEFT'), os.getcwd() != '/', '/left' in sys.path, sys.stdout is None]";
     let mut host = pool.acquire(&Limits::default()).await.expect("a host");
-    host.call(&call(first, &host.scratch().to_owned()), &log()).await.expect("a first call");
+    host.call(&call(first, host.scratch()), &log()).await.expect("a first call");
     let env: IndexMap<String, String> = [("LEFT".to_owned(), "own".to_owned())].into();
     let with_env = Call { env, ..call(second, host.scratch()) };
     let reply = host.call(&with_env, &log()).await.expect("a second call");
@@ -118,7 +118,7 @@ async fn a_host_is_reused_until_it_is_spoiled() {
     let mut pids = Vec::new();
     for code in [pid, pid, "import os, threading, time\ndef run():\n  threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n  return os.getpid()", pid] {
         let mut host = pool.acquire(&Limits::default()).await.expect("a host");
-        let Reply::Value(pid) = host.call(&call(code, &host.scratch().to_owned()), &log()).await.expect("a value") else {
+        let Reply::Value(pid) = host.call(&call(code, host.scratch()), &log()).await.expect("a value") else {
             panic!("rows")
         };
         pids.push(pid);
@@ -135,7 +135,7 @@ async fn hosts_with_other_limits_are_other_processes() {
     let small = Limits { memory_mb: Some(300), ..Limits::default() };
     let mut host = pool.acquire(&small).await.expect("a host");
     let code = "import resource\ndef run(): return resource.getrlimit(resource.RLIMIT_AS)[0]";
-    let reply = host.call(&call(code, &host.scratch().to_owned()), &log()).await.expect("a value");
+    let reply = host.call(&call(code, host.scratch()), &log()).await.expect("a value");
     assert!(matches!(&reply, Reply::Value(v) if *v == json!(300 << 20)), "{reply:?}");
     pool.release(host);
     let other = pool.acquire(&Limits::default()).await.expect("a host");
@@ -148,7 +148,7 @@ async fn what_is_printed_is_logged_in_order_and_before_the_answer() {
     let mut host = pool(folder.path()).acquire(&Limits::default()).await.expect("a host");
     let log = log();
     let code = "import os\ndef run():\n  for i in range(3): print('line', i)\n  os.system('echo child')\n  print('end', end='')";
-    host.call(&call(code, &host.scratch().to_owned()), &log).await.expect("a value");
+    host.call(&call(code, host.scratch()), &log).await.expect("a value");
     log.finish_lines();
     assert_eq!(log.last_lines(), ["line 0", "line 1", "line 2", "child", "end"]);
 }
@@ -159,7 +159,7 @@ async fn a_flood_of_output_neither_blocks_nor_fills_memory() {
     let mut host = pool(folder.path()).acquire(&Limits::default()).await.expect("a host");
     let log = log();
     let code = "def run():\n  for i in range(200_000): print('x' * 100)\n  return 'done'";
-    let reply = host.call(&call(code, &host.scratch().to_owned()), &log).await.expect("a value");
+    let reply = host.call(&call(code, host.scratch()), &log).await.expect("a value");
     assert!(matches!(reply, Reply::Value(v) if v == json!("done")));
     assert!(log.dropped() > 0, "more was printed than is kept");
 }

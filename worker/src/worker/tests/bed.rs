@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Wiring, Worker, WorkerConfig,
-    testing::{Counting, RealClock},
+    tests::{Counting, RealClock},
 };
 
 pub struct Bed {
@@ -91,7 +91,8 @@ impl Bed {
 
     pub fn config(&self, id: &str) -> WorkerConfig {
         let data = self.folder.path().join("worker");
-        WorkerConfig::new(WorkerId(id.to_owned()), data, self.folder.path())
+        let defaults = WorkerConfig::new(WorkerId(id.to_owned()), data, self.folder.path());
+        WorkerConfig { python: crate::tests::python(), ..defaults }
     }
 
     pub fn start(&self, config: WorkerConfig) -> Running {

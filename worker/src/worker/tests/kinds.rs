@@ -159,7 +159,7 @@ async fn a_timeout_stops_the_whole_group_and_counts_as_failed() {
     assert_eq!(failed.error.expect("an error").code, "TM0702");
     let pid = std::fs::read_to_string(bed.folder.path().join("pid")).expect("a pid");
     let pid: i32 = pid.trim().parse().expect("a number");
-    crate::testing::eventually("the grandchild dies", || !crate::testing::alive(pid)).await;
+    crate::tests::eventually("the grandchild dies", || !crate::tests::alive(pid)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

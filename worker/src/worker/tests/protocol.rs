@@ -139,10 +139,10 @@ async fn a_cancelled_run_stops_its_processes() {
     let worker = bed.start(WorkerConfig { lease: Duration::from_millis(600), ..bed.config("w") });
     let run = bed.create("pipeline: c\ntasks: {x: {shell: {command: \"sleep 1000 & echo $! > pid.tmp; mv pid.tmp pid; wait\"}}}").await;
     let told = bed.folder.path().join("pid");
-    crate::testing::eventually("the process starts", || told.exists()).await;
+    crate::tests::eventually("the process starts", || told.exists()).await;
     let pid: i32 = std::fs::read_to_string(&told).expect("a pid").trim().parse().expect("a number");
     bed.store.cancel_run(run, "test").await.expect("a cancelled run");
-    crate::testing::eventually("the grandchild dies", || !crate::testing::alive(pid)).await;
+    crate::tests::eventually("the grandchild dies", || !crate::tests::alive(pid)).await;
     worker.stop().await;
     assert_eq!(bed.store.run(run).await.expect("the run").state, RunState::Cancelled);
 }
@@ -153,7 +153,7 @@ async fn a_worker_that_shuts_down_gives_back_what_it_cannot_finish() {
     let first = bed.start(WorkerConfig { drain: Duration::from_millis(50), ..bed.config("first") });
     let run = bed.create("pipeline: d\ntasks: {x: {shell: {command: \"test -e seen && exit 0; touch seen; sleep 1000\"}}}").await;
     let seen = bed.folder.path().join("seen");
-    crate::testing::eventually("the task starts", || seen.exists()).await;
+    crate::tests::eventually("the task starts", || seen.exists()).await;
     first.stop().await;
     let second = bed.worker("second");
     assert_eq!(bed.finished(run).await.state, RunState::Succeeded);
@@ -227,7 +227,7 @@ async fn the_database_may_go_away_for_a_while() {
     // Ends while the database is locked, so that its result has to be kept.
     let run = bed.create("pipeline: away\ntasks: {x: {shell: {command: \"touch begun; while ! test -e locked; do sleep 0.01; done\"}}, y: {shell: {command: \"true\"}, needs: [x]}}").await;
     let begun = bed.folder.path().join("begun");
-    crate::testing::eventually("the task begins", || begun.exists()).await;
+    crate::tests::eventually("the task begins", || begun.exists()).await;
     let code = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None)\nc.execute('PRAGMA busy_timeout = 10000')\nc.execute('BEGIN EXCLUSIVE')\nprint('locked', flush=True)\nsys.stdin.readline()";
     let mut locker = Command::new("python3")
         .args(["-c", code])

@@ -22,6 +22,7 @@ use crate::{
 pub(crate) struct RealClock;
 
 impl Clock for RealClock {
+    #[expect(clippy::disallowed_methods, reason = "these tests run against real processes in real time")]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         Timestamp(i64::try_from(since.as_micros()).expect("before the year 292277"))
@@ -56,7 +57,12 @@ pub(crate) fn log() -> AttemptLog {
 
 /// Python hosts in a folder of their own.
 pub(crate) fn pool(folder: &Path) -> Pool {
-    Pool::new(Starter::new().expect("a thread"), PathBuf::from("python3"), folder.to_owned(), 4)
+    Pool::new(Starter::new().expect("a thread"), python(), folder.to_owned(), 4)
+}
+
+/// The interpreter under test; another one, as one with pyarrow, by `TIDEMILL_TEST_PYTHON`.
+pub(crate) fn python() -> PathBuf {
+    std::env::var_os("TIDEMILL_TEST_PYTHON").map_or_else(|| "python3".into(), PathBuf::from)
 }
 
 /// Waits until something is true, but not for ever.
