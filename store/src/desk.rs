@@ -7,6 +7,7 @@ mod answers;
 pub(crate) mod create;
 mod newborn;
 mod shift;
+mod unheard;
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,6 +32,7 @@ pub(crate) struct Desk {
     pub clock: Arc<dyn Clock>,
     pub chance: Arc<dyn Chance>,
     pub transport: Arc<dyn Transport>,
+    doubts: unheard::Doubts,
     #[cfg(test)]
     faults: std::sync::Mutex<Option<Fault>>,
 }
@@ -94,6 +96,7 @@ impl Desk {
             clock,
             chance,
             transport,
+            doubts: unheard::Doubts::default(),
             #[cfg(test)]
             faults: std::sync::Mutex::default(),
         }
@@ -103,40 +106,46 @@ impl Desk {
     pub async fn serve(self: Arc<Self>, mut requests: mpsc::Receiver<Pending>) {
         let mut arrived = Vec::with_capacity(MOST);
         while requests.recv_many(&mut arrived, MOST).await > 0 {
-            let (new, old): (Vec<_>, Vec<_>) =
+            let (new, mut rest): (Vec<_>, Vec<_>) =
                 arrived.drain(..).partition(|pending| matches!(pending.request, Request::Create(..)));
             self.shift(new).await;
-            self.shift(old).await;
+            while !rest.is_empty() {
+                rest = self.shift(rest).await.into_iter().map(unheard::unattended).collect();
+            }
         }
     }
 
     /// Requests of one kind, in one transaction; one by one if that fails for a reason that may be one of theirs.
-    async fn shift(&self, shift: Vec<Pending>) {
+    /// Returns reports that hand back what was claimed for somebody who is gone.
+    async fn shift(&self, shift: Vec<Pending>) -> Vec<Report> {
         let (requests, replies): (Vec<_>, Vec<_>) = shift.into_iter().map(|it| (it.request, it.reply)).unzip();
         if requests.is_empty() {
-            return;
+            return Vec::new();
         }
-        match tried!(self.attempt(&requests).await) {
-            Ok(answers) => {
-                for (reply, answer) in replies.into_iter().zip(answers) {
-                    // Who asked may have gone; what was written stands.
-                    let _ = reply.send(answer);
-                }
-            }
+        let answers = match tried!(self.attempt(&requests).await) {
+            Ok(answers) => answers,
             Err(error) if requests.len() == 1 || is_away(&error) => {
-                for reply in replies {
-                    let _ = reply.send(Err(error.clone()));
-                }
+                requests.iter().map(|_| Err(error.clone())).collect()
             }
-            Err(_) => {
-                for (request, reply) in requests.into_iter().zip(replies) {
-                    let one = [request];
-                    let answer = tried!(self.attempt(&one).await)
-                        .and_then(|mut answers| answers.pop().unwrap_or(Err(StoreError::Closed)));
-                    let _ = reply.send(answer);
-                }
-            }
+            Err(_) => self.one_by_one(&requests).await,
+        };
+        let delivered = requests.into_iter().zip(replies).zip(answers);
+        delivered.flat_map(|((request, reply), answer)| self.doubts.deliver(request, reply, answer)).collect()
+    }
+
+    async fn one_by_one(&self, requests: &[Request]) -> Vec<Result<Answer, StoreError>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            let one = std::slice::from_ref(request);
+            let answer = tried!(self.attempt(one).await);
+            answers.push(answer.and_then(|mut answers| answers.pop().unwrap_or(Err(StoreError::Closed))));
         }
+        answers
+    }
+
+    /// What a worker holds and does not know of, as reports that hand it back.
+    pub fn unheard(&self, worker: &WorkerId, held: &[Ticket]) -> Vec<Report> {
+        self.doubts.settle(worker, held)
     }
 
     async fn attempt(&self, requests: &[Request]) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {

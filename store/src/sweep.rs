@@ -122,13 +122,18 @@ impl Store {
     }
 
     /// Renews every lease of a worker and returns what it still holds. What the worker works on and is not in the answer,
-    /// it has lost: it must stop. What is in the answer twice in a row and the worker does not know of was claimed by a
-    /// call whose answer got lost: it should report that as [`crate::Outcome::Cancelled`].
+    /// it has lost: it must stop. What was claimed for the worker by a call whose answer got lost is handed back.
     pub async fn heartbeat(&self, worker: &WorkerId, lease: Duration) -> Result<Vec<Ticket>, StoreError> {
         let until = self.desk.clock.now().after(lease);
         let args = [until.into(), worker.0.as_str().into()];
         let rows = tried!(self.desk.db.change("renew leases", BEAT, &args).await)?;
-        tickets(&rows)
+        let mut held = tickets(&rows)?;
+        for report in self.desk.unheard(worker, &held) {
+            let ticket = report.ticket;
+            self.complete(report).await?;
+            held.retain(|it| *it != ticket);
+        }
+        Ok(held)
     }
 
     /// Whether the attempt still holds its lease; asked right before a sink commits.

@@ -46,7 +46,8 @@ cases! {
         runs_that_may_overlap_do, one_key_makes_one_run, many_runs_at_once_keep_the_limit, the_sweep_starts_what_may_start;
     crashes: a_lost_lease_is_offered_again, the_fifth_crash_fails_the_task, a_dead_owner_loses_at_once,
         a_heartbeat_keeps_the_lease, the_first_sweep_offers_everything, silence_offers_again,
-        a_crash_before_the_commit_leaves_nothing, a_crash_after_the_commit_leaves_all;
+        a_crash_before_the_commit_leaves_nothing, a_crash_after_the_commit_leaves_all,
+        a_claim_that_nobody_heard_of_is_handed_back, a_caller_that_is_gone_holds_nothing;
     races: two_processes_claim_each_task_once, a_thousand_reports_at_once, cancel_against_complete, everything_at_once;
     definitions: versions_are_numbered_and_kept, schedules_fire_each_moment_once, runs_are_listed_page_by_page,
         cancel_and_resume, resume_waits_for_its_place, unknown_things_are_named;

@@ -1,6 +1,6 @@
 //! What the door writes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use tidemill_dag::{
     id::{Attempt, Ordinal, RunId, TaskKey, Ticket},
@@ -263,6 +263,9 @@ impl Report {
     }
 }
 
+/// A transport that does not answer must not keep reports from being committed.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Sends tickets, one call per queue and priority. What cannot be sent now is sent by the sweep.
 pub(crate) async fn publish(transport: &dyn Transport, offers: Vec<Offer>) {
     let mut shelves: BTreeMap<(Priority, String), Vec<Ticket>> = BTreeMap::new();
@@ -270,7 +273,12 @@ pub(crate) async fn publish(transport: &dyn Transport, offers: Vec<Offer>) {
         shelves.entry((priority, queue)).or_default().push(ticket);
     }
     for ((priority, queue), tickets) in shelves {
-        if let Err(error) = transport.publish(&queue, priority, &tickets).await {
+        let sent = tokio::time::timeout(PATIENCE, transport.publish(&queue, priority, &tickets));
+        let Ok(sent) = sent.await else {
+            tracing::warn!(queue, tickets = tickets.len(), "tickets were not sent in time");
+            return;
+        };
+        if let Err(error) = sent {
             tracing::warn!(
                 queue,
                 tickets = tickets.len(),

@@ -9,7 +9,7 @@ use tidemill_dag::{
 };
 
 use super::bed::{Bed, LEASE, drain, success, worker};
-use crate::{StoreError, desk::Fault};
+use crate::{StoreError, Transport, desk::Fault};
 
 pub async fn a_lost_lease_is_offered_again(bed: &Bed) {
     let run = bed.run(&[&[]]).await;
@@ -114,4 +114,43 @@ pub async fn a_crash_after_the_commit_leaves_all(bed: &Bed) {
     bed.clock.advance(Duration::from_secs(6));
     assert_eq!(bed.store.sweep().await.expect("a sweep").offered, 1);
     assert_eq!(bed.work_off("w").await, 1);
+}
+
+pub async fn a_claim_that_nobody_heard_of_is_handed_back(bed: &Bed) {
+    let run = bed.run(&[&[], &[], &[0, 1]]).await;
+    let tickets = bed.tickets().await;
+    let w = worker("w");
+    bed.store.desk.fail_next(Fault::AfterCommit);
+    let failed = bed.store.claim(&tickets, &w, LEASE).await;
+    assert!(matches!(failed, Err(StoreError::Database { .. })), "{failed:?}");
+    assert_eq!(bed.states(run).await[..2], [TaskState::Running, TaskState::Running]);
+    assert!(bed.store.heartbeat(&w, LEASE).await.expect("a beat").is_empty());
+    assert_eq!(bed.states(run).await[..2], [TaskState::Ready, TaskState::Ready]);
+    // What was not committed leaves no doubt behind: the same ticket is claimed and kept.
+    let tickets = bed.tickets().await;
+    bed.store.desk.fail_next(Fault::BeforeCommit);
+    assert!(bed.store.claim(&tickets, &w, LEASE).await.is_err());
+    let claimed = bed.store.claim(&tickets, &w, LEASE).await.expect("claims");
+    assert_eq!(claimed.len(), 2);
+    assert_eq!(bed.store.heartbeat(&w, LEASE).await.expect("a beat").len(), 2);
+}
+
+pub async fn a_caller_that_is_gone_holds_nothing(bed: &Bed) {
+    let run = bed.run(&[&[], &[0]]).await;
+    let tickets = bed.tickets().await;
+    let claim = |who: &str| {
+        let (store, tickets, who) = (bed.store.clone(), tickets.clone(), worker(who));
+        async move { store.claim(&tickets, &who, LEASE).await }
+    };
+    let mut gone = Box::pin(claim("gone"));
+    // Once asked, the request is on its way whether or not somebody waits for the answer.
+    assert!(futures::poll!(&mut gone).is_pending());
+    drop(gone);
+    assert!(claim("late").await.expect("an answer").is_empty());
+    let queues = ["default".to_owned()];
+    let offered = tokio::time::timeout(Duration::from_secs(60), bed.transport.take(&queues, 1));
+    let offered = offered.await.expect("it is handed back").expect("a ticket");
+    let again = bed.store.claim(&offered, &worker("w"), LEASE).await.expect("a claim");
+    assert_eq!(again[0].ticket.attempt, Attempt(2));
+    assert_eq!(bed.task(run, 0).await.owner, Some(worker("w")));
 }

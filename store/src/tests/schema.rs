@@ -28,11 +28,11 @@ async fn same_as_golden(bed: &Bed, name: &str) {
         }
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(name);
-    if std::env::var_os("TIDEMILL_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &dump).expect("a golden file");
     }
     let golden = std::fs::read_to_string(&path).expect("a golden file");
-    assert!(golden == dump, "the schema changed; if that is meant, run this test once with TIDEMILL_GOLDEN=1\n{dump}");
+    assert!(golden == dump, "the schema changed; if that is meant, run this test once with UPDATE_GOLDEN=1\n{dump}");
 }
 
 #[tokio::test]
