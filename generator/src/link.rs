@@ -96,6 +96,13 @@ impl<'a> Lexis<'a> {
         };
         // As one identifier, exactly as it is spelled.
         add(vec![stem(&name.to_lowercase())], Rank::Whole);
+        if let [_, .., last] = own_name.as_slice()
+            && last.len() > 2
+        {
+            for words in column_phrases(last) {
+                add(words.iter().map(|w| stem(w)).collect(), Rank::Tail);
+            }
+        }
         for words in column_phrases(name) {
             let words: Vec<String> = words.iter().map(|w| stem(w)).collect();
             if owner.contains(&words) && own_name.len() == 1 {
@@ -107,9 +114,6 @@ impl<'a> Lexis<'a> {
             if owner.contains(&words) {
                 // `orders.order_date`: "order" alone is the row.
                 continue;
-            }
-            if own_name.len() > 1 && words.len() > 1 && own_name.last().is_some_and(|l| l != "id") {
-                add(words[words.len() - 1..].to_vec(), Rank::Tail);
             }
             for owner in owner {
                 if !words.starts_with(owner) {
@@ -172,6 +176,11 @@ impl<'a> Lexis<'a> {
         let mut columns: Vec<ColumnId> = hits.iter().filter(|p| p.words.len() == len && p.what.1 == rank).map(|p| p.what.0).collect();
         columns.sort_unstable();
         columns.dedup();
+        // `engine` and `engines` differ by the letter only that is written.
+        let spelled: Vec<ColumnId> = columns.iter().filter(|c| len == 1 && self.catalog.column(**c).name.eq_ignore_ascii_case(&token.text)).copied().collect();
+        if !spelled.is_empty() {
+            columns = spelled;
+        }
         Some(Named { len, columns, tail: rank == Rank::Tail })
     }
 
@@ -213,8 +222,11 @@ impl<'a> Lexis<'a> {
             return None;
         }
         let shared = |p: &Phrase<Seen>| p.words.iter().zip(&tokens[at..]).take_while(|(w, t)| **w == t.lower).count();
-        let len = hits.iter().map(shared).max().filter(|n| *n > 0)?;
-        let seen = hits.iter().filter(|p| shared(p) == len).map(|p| p.what.clone()).collect();
+        // In a long list a beginning says too little: "Boston" begins a railway station among the airports.
+        let short = |p: &&Phrase<Seen>| self.catalog.column(p.what.column).values.len() <= 60;
+        let hits: Vec<&Phrase<Seen>> = hits.iter().filter(short).collect();
+        let len = hits.iter().copied().map(shared).max().filter(|n| *n > 0)?;
+        let seen = hits.into_iter().filter(|p| shared(p) == len).map(|p| p.what.clone()).collect();
         Some(Values { len, seen, whole: false })
     }
 

@@ -32,6 +32,9 @@ fn with_similar(mut problem: Problem, vocabulary: &[String]) -> Problem {
         return problem;
     }
     let word = problem.words.to_lowercase();
+    if KEYWORDS.contains(&word.as_str()) {
+        return problem;
+    }
     let known = vocabulary.iter().map(String::as_str).chain(KEYWORDS);
     let mut near: Vec<(f64, &str)> = known.map(|k| (strsim::jaro_winkler(&word, &k.to_lowercase()), k)).filter(|(score, _)| *score >= 0.9).collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));

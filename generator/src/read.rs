@@ -17,7 +17,7 @@ pub(crate) use order::is_rows;
 
 use crate::{
     answer::{Problem, codes},
-    lexicon::{is_filler, is_punctuation, number_word, unsupported},
+    lexicon::{is_filler, is_keyword, is_punctuation, number_word, unsupported},
     link::Lexis,
     request::{At, Clause},
     tokens::{Shape, Token},
@@ -56,6 +56,11 @@ impl<'a> Reader<'a> {
                 }
                 _ => at = self.loose(at, &mut outcome),
             }
+        }
+        // A word of the grammar is only in the way because of the unknown word behind it.
+        let unknown = |p: &Problem| p.code == codes::UNKNOWN_WORDS && !is_keyword(&p.words.to_lowercase());
+        if outcome.problems.iter().any(unknown) {
+            outcome.problems.retain(|p| p.code != codes::UNKNOWN_WORDS || unknown(p));
         }
         outcome
     }
@@ -109,7 +114,12 @@ impl<'a> Reader<'a> {
             let why = "it is a column, but not clear what is to be done with it";
             return Problem::new(codes::AMBIGUOUS, words, why).choices(places);
         }
-        Problem::new(codes::UNKNOWN_WORDS, words, "no table, column or value has this name and it is no word that the planner knows in this place")
+        let why = if is_keyword(&words.to_lowercase()) {
+            "it is not clear what this word asks for in this place"
+        } else {
+            "no table, column or value has this name and it is no word that the planner knows in this place"
+        };
+        Problem::new(codes::UNKNOWN_WORDS, words, why)
     }
 
     /// The words of some tokens, as written.

@@ -174,7 +174,7 @@ impl<'a> Definition<'a> {
         let clean = self.checks.iter().find(|t| t.on == On::Result && t.action == Action::Quarantine).map(|t| t.name.clone());
         let input = clean.unwrap_or_else(|| self.names.result.clone());
         let mode = if self.draft.append == Some(true) { "append" } else { "replace" };
-        let needs: Vec<&str> = self.checks.iter().map(|t| t.name.as_str()).filter(|name| *name != input).collect();
+        let needs: Vec<&str> = self.checks.iter().filter(|t| t.on == On::Result || t.action != Action::Quarantine).map(|t| t.name.as_str()).filter(|name| *name != input).collect();
         let needs = if needs.is_empty() { None } else { Some(format!("needs: [{}]", needs.join(", "))) };
         let load = format!("load: {{input: {input}, connection: {}, table: {}, mode: {mode}}}", scalar(&self.names.connection), scalar(&self.names.table));
         self.line(2, "publish:");

@@ -244,7 +244,7 @@ pub(crate) enum Clause {
     RenameMeasure { measure: Option<MeasureM>, name: String },
     Target { table: Option<String>, connection: Option<String>, append: Option<bool> },
     Schedule { cron: String, zone: Option<String>, said: Vec<String> },
-    Check(CheckM),
+    Checks(Vec<CheckM>),
     Retries { times: u32, wait: Option<u64> },
     Timeout(u64),
 }

@@ -146,6 +146,12 @@ pub(crate) fn column_phrases(name: &str) -> Vec<Vec<String>> {
         for tail in ["date", "time"] {
             phrases.push([first.clone(), vec![tail.to_owned()]].concat());
         }
+        // `ordered_at` is the order date.
+        if let [verb] = first.as_slice()
+            && let Some(noun) = verb.strip_suffix("ed")
+        {
+            phrases.extend(["date", "time"].map(|tail| vec![noun.to_owned(), tail.to_owned()]));
+        }
         phrases.extend(bare);
     }
     phrases

@@ -16,29 +16,41 @@ impl Reader<'_> {
     /// One check.
     pub(super) fn check(&self, at: usize) -> Read<Clause> {
         let start = self.skip(at, &["and", "then", "also", "but", "and also", "please", "and then"]);
-        let (end, action, rule) = self.failing(start).or_else(|| self.aside(start)).or_else(|| self.ensured(start))?;
+        let (end, action, rules) = self.failing(start).or_else(|| self.aside(start)).or_else(|| self.ensured(start))?;
         let end = self.skip(end, &["or fail", ", or fail", ", otherwise fail", "otherwise fail", ", fail otherwise"]);
-        Some((end, Clause::Check(CheckM { at: start..end, action, rule })))
+        let check = |rule| CheckM { at: start..end, action, rule };
+        Some((end, Clause::Checks(rules.into_iter().map(check).collect())))
     }
 
-    fn failing(&self, at: usize) -> Option<(usize, Action, Rule)> {
+    /// Rules one after the other: "no email is missing and ids are unique".
+    fn rules(&self, at: usize, joints: &[&str], rule: impl Fn(usize) -> Read<Rule>) -> Read<Vec<Rule>> {
+        let (mut end, first) = rule(at)?;
+        let mut rules = vec![first];
+        while let Some((behind, next)) = self.any(end, joints).and_then(|p| rule(self.skip(p, &["that", "if", "when"]))) {
+            rules.push(next);
+            end = behind;
+        }
+        Some((end, rules))
+    }
+
+    fn failing(&self, at: usize) -> Option<(usize, Action, Vec<Rule>)> {
         let (p, action) = self.any(at, &FAIL).map(|p| (p, Action::Fail)).or_else(|| self.any(at, &WARN).map(|p| (p, Action::Warn)))?;
-        let (end, rule) = self.wrong(p)?;
-        Some((end, action, rule))
+        let (end, rules) = self.rules(p, &["or", ", or", "or if", ", or if", "or when"], |p| self.wrong(p))?;
+        Some((end, action, rules))
     }
 
-    fn aside(&self, at: usize) -> Option<(usize, Action, Rule)> {
+    fn aside(&self, at: usize) -> Option<(usize, Action, Vec<Rule>)> {
         let p = self.any(at, &ASIDE)?;
         let p = self.skip(p, &["all", "the", "any"]);
         let p = self.any(p, &["rows", "records", "those", "ones", "everything"]).or_else(|| self.rows(p).map(|(end, _)| end))?;
         let p = self.any(p, &["with a", "with an", "with", "where the", "where", "that have", "whose", "without", "for which", "which have", "that are", "having", "if", "when", "in which"]).map(|end| if self.lower(end - 1) == "without" { end - 1 } else { end })?;
-        let (end, rule) = self.wrong(p)?;
-        Some((end, Action::Quarantine, rule))
+        let (end, rules) = self.rules(p, &["or", ", or", "or with a", "or with an", "or with", "or without"], |p| self.wrong(if self.lower(p.saturating_sub(1)) == "without" { p - 1 } else { p }))?;
+        Some((end, Action::Quarantine, rules))
     }
 
-    fn ensured(&self, at: usize) -> Option<(usize, Action, Rule)> {
+    fn ensured(&self, at: usize) -> Option<(usize, Action, Vec<Rule>)> {
         let p = self.any(at, &ENSURE)?;
-        let (end, rule) = self.right(p)?;
+        let (end, rule) = self.rules(p, &["and", ", and", "and that", ", and that", ","], |p| self.right(p))?;
         match self.any(self.skip(end, &[","]), &["otherwise warn", "or warn", "and warn otherwise", "and warn if not", "warn otherwise", "warn if not", "else warn"]) {
             Some(end) => Some((end, Action::Warn, rule)),
             None => Some((end, Action::Fail, rule)),

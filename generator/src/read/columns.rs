@@ -90,6 +90,9 @@ impl Reader<'_> {
 
     /// What a request is about when nothing else says it: a table, or columns to be listed.
     pub(super) fn head(&self, at: usize) -> Read<Clause> {
+        if let Some(start) = self.any(at, &["which", "what", "what are the", "which are the"]) {
+            return self.head(start);
+        }
         if self.lower(at) == "all" || self.lower(at) == "every" {
             let start = self.skip(at + 1, &["the", "of the", "rows of", "rows in", "data from"]);
             return self.rows(start).map(|(end, noun)| (end, Clause::Noun(noun)));
@@ -100,7 +103,7 @@ impl Reader<'_> {
         let (end, noun) = self.noun(at)?;
         let list = self.column_list(at);
         match list {
-            Some((longer, columns)) if longer > end || noun.column.is_some() => Some((longer, Clause::Columns(columns))),
+            Some((longer, columns)) if longer > end || columns.len() > 1 => Some((longer, Clause::Columns(columns))),
             _ => Some((self.skip(end, &["table", "rows", "records", "data"]), Clause::Noun(noun))),
         }
     }
@@ -157,8 +160,11 @@ impl Reader<'_> {
     pub(super) fn distinct(&self, at: usize) -> Read<Clause> {
         let lead = ["distinct", "unique", "different", "without duplicates", "no duplicates", "remove duplicates", "drop duplicates",
             "without duplicate rows", "remove duplicate rows", "removing duplicates", "deduplicated", "deduplicate", "de duplicate",
-            "remove exact duplicates", "remove the duplicates", "remove all duplicates", "ignoring duplicates", "each only once", "each once"];
-        self.any(at, &lead).map(|end| (end, Clause::Distinct))
+            "remove exact duplicates", "remove the duplicates", "remove all duplicates", "ignoring duplicates", "each only once", "each once", "remove duplicate", "drop duplicate", "without duplicate", "remove repeated", "removing duplicate"];
+        let end = self.any(at, &lead)?;
+        // An adjective needs its noun; "are unique" asks for something else.
+        let adjective = matches!(self.lower(end - 1), "distinct" | "unique" | "different" | "duplicate" | "repeated");
+        (!adjective || self.noun(end).is_some() || self.column(end).is_some()).then_some((end, Clause::Distinct))
     }
 }
 

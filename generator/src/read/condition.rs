@@ -5,7 +5,7 @@ use crate::{
     catalog::{ColumnId, Kind},
     lexicon::is_keyword,
     link::Seen,
-    request::{Clause, ColumnM, Cond, Expr, Measurement, Op, Pattern, Role, ValueM},
+    request::{Clause, ColumnM, Cond, Expr, Measurement, Noun, Op, Pattern, Role, ValueM},
     tokens::Shape,
 };
 
@@ -74,7 +74,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn condition(&self, at: usize) -> Read<Cond> {
-        [self.absent(at), self.present(at), self.compared(at), self.quantity(at), self.signed(at), self.punctual(at), self.related(at)]
+        [self.absent(at), self.present(at), self.compared(at), self.quantity(at), self.signed(at), self.punctual(at), self.delayed(at), self.related(at), self.never_did(at)]
             .into_iter()
             .flatten()
             .max_by_key(|(end, _)| *end)
@@ -90,6 +90,23 @@ impl Reader<'_> {
         }
         let (end, columns) = self.list(start, |p| self.column(p))?;
         self.nulls(end, columns, false)
+    }
+
+    /// "never ordered", "have not placed an order".
+    fn never_did(&self, at: usize) -> Read<Cond> {
+        let start = self.any(at, &["never", "did not", "do not", "have never", "has never", "have not", "never placed an", "never placed any", "have not placed an", "have not placed any", "did not place any", "did not place an", "not"])?;
+        let (end, table) = match self.rows(start) {
+            Some(found) if start > at + 2 => found,
+            _ => {
+                let verb = self.lower(start).strip_suffix("ed").unwrap_or_else(|| self.lower(start));
+                let words = crate::tokens::tokenise(verb);
+                let (_, tables) = self.lexis.table_at(&words, 0).filter(|(len, _)| *len == words.len())?;
+                let ed = self.lower(start).ends_with("ed") || self.lower(at) != "not";
+                let end = self.skip(start + 1, &["anything", "yet", "at all"]);
+                (end, ed.then_some(Noun { at: start..start + 1, tables, column: None })?)
+            }
+        };
+        Some((end, Cond::Related { table, negated: true }))
     }
 
     fn nulls(&self, end: usize, columns: Vec<ColumnM>, negated: bool) -> Read<Cond> {
@@ -256,7 +273,8 @@ impl Reader<'_> {
                 return Some((at + found.len, ValueM::Words { at: at..at + found.len, text, seen, whole: found.whole, quoted }));
             }
         }
-        let open = columns.iter().any(|c| self.lexis.catalog.column(*c).kind == Kind::Text);
+        let like_a_value = token.text.chars().any(|c| c.is_uppercase() || c.is_ascii_digit());
+        let open = columns.iter().map(|c| self.lexis.catalog.column(*c)).any(|c| c.kind == Kind::Text && (!c.complete || like_a_value));
         let free = token.shape == Shape::Word && !is_keyword(&token.lower) && open && self.lexis.columns_at(self.tokens, at).is_none();
         if quoted || free {
             let text = if quoted { token.text.clone() } else { self.words(&(at..at + 1)) };
@@ -336,15 +354,39 @@ impl Reader<'_> {
         let what = [("departed", "departure"), ("left", "departure"), ("took off", "departure"), ("leaving", "departure"), ("departing", "departure"),
             ("arrived", "arrival"), ("landed", "arrival"), ("arriving", "arrival"), ("landing", "arrival")];
         let (p, event) = what.iter().find_map(|(verb, event)| self.any(at, &[verb]).map(|end| (end, *event)))?;
-        let (p, op) = self.comparator(p).map_or((p, None), |(p, op)| (p, Some(op)));
-        let amount = self.amount(p);
-        let p2 = amount.as_ref().map_or(p, |(end, _)| *end);
-        let (p2, op) = if op.is_none() { self.bound_behind(p2).map_or((p2, op), |(e, o)| (e, Some(o))) } else { (p2, op) };
+        let (p2, op, amount) = self.bounded_amount(p);
         let (end, late) = self.any(p2, &["late"]).map(|e| (e, true)).or_else(|| self.any(p2, &["early", "ahead of schedule"]).map(|e| (e, false)))?;
-        let words = crate::tokens::tokenise(&format!("{event} delay"));
-        let columns = self.lexis.columns_at(&words, 0).filter(|n| n.len == 2)?.columns;
-        let column = Expr::Column(ColumnM { at: at..end, columns, via: Vec::new(), tail: false, plural: false, owner: None });
-        Some((end, lateness(column, amount.map(|(_, v)| v), op, late, at)))
+        let column = self.spelled_out(&format!("{event} delay"), at..end)?;
+        Some((end, lateness(column, amount, op, late, at)))
+    }
+
+    /// "more than 30 minutes", "30 minutes or more", or nothing of the kind.
+    fn bounded_amount(&self, at: usize) -> (usize, Option<Op>, Option<ValueM>) {
+        let (p, op) = self.comparator(at).map_or((at, None), |(p, op)| (p, Some(op)));
+        let Some((p, value)) = self.amount(p) else { return (at, None, None) };
+        let (p, op) = if op.is_none() { self.bound_behind(p).map_or((p, op), |(e, o)| (e, Some(o))) } else { (p, op) };
+        (p, op, Some(value))
+    }
+
+    /// A column by words that the request only implies.
+    fn spelled_out(&self, words: &str, at: crate::request::At) -> Option<Expr> {
+        let tokens = crate::tokens::tokenise(words);
+        let named = self.lexis.columns_at(&tokens, 0).filter(|n| n.len == tokens.len())?;
+        Some(Expr::Column(ColumnM { at, columns: named.columns, via: Vec::new(), tail: named.tail, plural: false, owner: None }))
+    }
+
+    /// "delayed by more than 2 hours on arrival"; without the event it is refused where two delays are known.
+    fn delayed(&self, at: usize) -> Read<Cond> {
+        let event = |p: usize| {
+            let departure = self.any(p, &["on departure", "at departure", "in departure", "departing", "when departing"]).map(|e| (e, "departure "));
+            departure.or_else(|| self.any(p, &["on arrival", "at arrival", "in arrival", "arriving", "when arriving"]).map(|e| (e, "arrival ")))
+        };
+        let p = self.any(at, &["delayed", "late"])?;
+        let (p, before) = event(p).map_or((p, None), |(e, name)| (e, Some(name)));
+        let (p, op, amount) = self.bounded_amount(self.skip(p, &["by", "for"]));
+        let (end, event) = if before.is_none() { event(p).map_or((p, None), |(e, name)| (e, Some(name))) } else { (p, before) };
+        let column = self.spelled_out(&format!("{}delay", event.unwrap_or("")), at..at + 1)?;
+        Some((end, lateness(column, amount, op, true, at)))
     }
 }
 

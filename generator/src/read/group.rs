@@ -27,6 +27,8 @@ impl Reader<'_> {
         let bare_every = matches!(self.lower(at), "every" | "each") && self.unit_word(at + 1).is_some() && lead == at + 1;
         let start = self.skip(lead, &["distinct", "different", "individual", "single", "unique"]);
         let (end, dims) = self.list(start, |p| self.dim(p))?;
+        let each = matches!(self.lower(lead - 1), "each" | "every");
+        let end = if each { self.skip(end, &["operate", "operated", "operates", "flew", "fly", "flies", "made", "make", "makes", "have", "had", "has", "placed", "place", "handled", "served"]) } else { end };
         // "every day" may be a schedule: that is settled by the words around it, never here.
         (!bare_every).then_some((end, Clause::Dims(dims)))
     }
@@ -92,7 +94,8 @@ impl Reader<'_> {
             let measure = MeasureM { at: q..end, what: What::Rows(Some(noun)), name: None };
             return Some((end, Clause::Having { measure, op, value }));
         }
-        let (q, measure) = self.measure(p)?;
+        let named = self.any(self.the(p), &["count", "number", "count of them"]).map(|q| (q, MeasureM { at: p..q, what: What::Rows(None), name: None }));
+        let (q, measure) = self.measure(p).or(named)?;
         let q = self.skip(q, &["is", "are", "was", "of", "being", "that is"]);
         let (q, op) = self.comparator(q)?;
         let (end, value) = self.amount(q)?;

@@ -51,7 +51,7 @@ impl Reader<'_> {
     fn named_as(&self, at: usize) -> (usize, Option<String>) {
         let found = self.any(at, &["as", "called", "named"]).and_then(|p| {
             let p = self.skip(p, &["column"]);
-            self.new_name(p).filter(|(end, _)| !self.names_target(*end))
+            self.new_name(p).filter(|(end, _)| !self.names_target(*end) && !self.save_verb_before(at))
         });
         found.map_or((at, None), |(end, name)| (end, Some(name)))
     }
@@ -82,11 +82,38 @@ impl Reader<'_> {
             return Some((start, What::Rows(None)));
         }
         let (end, noun) = self.noun(start)?;
-        Some((self.there(end), self.rows_or_values(noun)))
+        Some((self.there(self.flown(end)), self.rows_or_values(noun)))
     }
 
     fn there(&self, at: usize) -> usize {
         self.skip(at, &["are there", "were there", "do we have", "did we have", "exist", "there are", "there were"])
+    }
+
+    /// "average humidity and visibility": the aggregate goes on for further columns of numbers.
+    fn further(&self, at: usize, mut exprs: Vec<Expr>) -> (usize, Vec<Expr>) {
+        let mut end = at;
+        while let Some((behind, column)) = self.any(end, &[", and", ",", "and", "&"]).filter(|p| !self.aggregate_at(*p)).and_then(|p| self.column(p)) {
+            let number = column.columns.iter().all(|c| self.lexis.catalog.column(*c).kind.is_number());
+            let said = self.comparator(behind).is_some() || self.any(behind, &["is", "are", "was", "as", "="]).is_some();
+            if !number || said || column.tail || self.target(end).is_some() {
+                break;
+            }
+            exprs.push(Expr::Column(column));
+            end = behind;
+        }
+        (end, exprs)
+    }
+
+    /// "quantity sold", "distance flown": the verb adds nothing to the number.
+    fn done(&self, at: usize) -> usize {
+        self.skip(at, &["sold", "flown", "operated", "travelled", "traveled", "covered", "ordered", "placed", "made", "recorded", "measured", "that were placed", "that were made"])
+    }
+
+    fn flown(&self, at: usize) -> usize {
+        // "placed in March" is read with its date.
+        let end = self.skip(at, &["flown", "operated", "recorded", "flew"]);
+        let end = if end == at { self.skip(at, &["placed", "made"]) } else { end };
+        if self.any(end, &["in", "on", "since", "before", "after", "by"]).is_some() { at } else { end }
     }
 
     fn rows_or_values(&self, noun: Noun) -> What {
@@ -99,6 +126,13 @@ impl Reader<'_> {
 
     fn aggregated(&self, at: usize) -> Read<Vec<MeasureM>> {
         let (mut end, first) = self.aggregate(at)?;
+        if let Some((behind, noun)) = self.rows(end).filter(|_| first == Agg::Sum && self.lower(at) == "total") {
+            // "total flights" is how many there are, unless a column goes on from there ("total order amount").
+            if self.column(end).is_none_or(|(longer, _)| longer <= behind) {
+                let what = What::Rows(Some(noun));
+                return Some((self.done(behind), vec![MeasureM { at: at..behind, what, name: None }]));
+            }
+        }
         let mut aggs = vec![first];
         while let Some((next, agg)) = self.any(end, &[", and", ",", "and", "&", "/"]).and_then(|p| self.aggregate(self.the(p))) {
             aggs.push(agg);
@@ -106,6 +140,7 @@ impl Reader<'_> {
         }
         let start = self.the(self.skip(end, &["of the", "of", "for the", "in"]));
         let (end, exprs) = self.shared_head(start).or_else(|| self.expr(start).map(|(e, x)| (e, vec![x])))?;
+        let (end, exprs) = self.further(self.done(end), exprs);
         let all = exprs.iter().flat_map(|expr| aggs.iter().map(|agg| What::Of { agg: *agg, expr: expr.clone() }));
         Some((end, all.map(|what| MeasureM { at: at..end, what, name: None }).collect()))
     }

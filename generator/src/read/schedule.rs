@@ -29,8 +29,11 @@ impl Reader<'_> {
         let (end, often, time) = self.timed_often(p)?;
         let alone = at == 0 || matches!(self.lower(at - 1), "," | "." | ";" | ":" | "—" | "–" | "(");
         let (end, zone) = self.zone(end);
-        let after = self.any(end, &[",", ":"]).is_some() || end >= self.tokens.len() || alone;
-        let clear = run.is_some() || time.is_some() || zone.is_some() || (alone && after && !often.each());
+        let last = end >= self.tokens.len() || (end + 1 == self.tokens.len() && self.any(end, &[".", "!"]).is_some());
+        let after = self.any(end, &[",", ":"]).is_some() || last;
+        // "load customers every day": nothing there could be grouped by day.
+        let plain_copy = last && self.save_verb_before(at) && !(0..at).any(|p| self.aggregate_at(p));
+        let clear = run.is_some() || time.is_some() || zone.is_some() || ((alone && after || plain_copy) && !often.each());
         clear.then(|| (end, often.clause(time, zone)))
     }
 

@@ -17,7 +17,7 @@ impl Reader<'_> {
     /// "save it as daily_flights", "append to history in warehouse".
     pub(super) fn target(&self, at: usize) -> Read<Clause> {
         let at = self.skip(at, &["and", "then", "and then", ", then", "finally", "and finally"]);
-        self.saved(at).or_else(|| self.appended(at)).or_else(|| self.replaced(at)).or_else(|| self.into(at))
+        self.saved(at).or_else(|| self.appended(at)).or_else(|| self.replaced(at)).or_else(|| self.into(at)).or_else(|| self.verb(at))
     }
 
     fn saved(&self, at: usize) -> Read<Clause> {
@@ -42,8 +42,22 @@ impl Reader<'_> {
     }
 
     fn into(&self, at: usize) -> Read<Clause> {
-        let p = self.any(at, &["into", "into the table", "into table", "into a table called", "in a table called", "in a table named", "as a table called", "as a table named", "as table", "to table", "to a table called"])?;
-        self.place(p, None)
+        let plain = self.any(at, &["into", "into the table", "into table", "into a table called", "in a table called", "in a table named", "as a table called", "as a table named", "as table", "to table", "to a table called",
+            "as", "into a table named", "to a table named", "in the table"]);
+        let led = self.any(at, &["to", "in", "to the table", "under", "onto"]).filter(|_| self.save_verb_before(at));
+        self.place(plain.max(led)?, None)
+    }
+
+    /// "save …" and "append …" whose table comes behind what is saved.
+    fn verb(&self, at: usize) -> Read<Clause> {
+        let append = self.any(at, &["append"]);
+        let end = append.or_else(|| self.any(at, &SAVE))?;
+        Some((end, Clause::Target { table: None, connection: None, append: append.map(|_| true) }))
+    }
+
+    /// Whether a verb before this place asks for rows to be saved: then "as x" names the table.
+    pub(super) fn save_verb_before(&self, at: usize) -> bool {
+        (0..at).any(|p| SAVE.contains(&self.lower(p)) || self.lower(p) == "append")
     }
 
     /// A table's name, its connection, how rows meet those already there.
@@ -90,7 +104,7 @@ impl Reader<'_> {
         if let Some(end) = self.any(at2, &["in append mode", "appending", "append", "append mode", "by appending"]) {
             return (end, Some(true));
         }
-        if let Some(end) = self.any(at2, &["in replace mode", "replacing what is there", "overwriting what is there", "replacing the old one", "replace it each time", "replacing it each time", "replace what is there", "replacing the old rows", "replace mode", "overwrite it", "replace it", "overwriting it", "replacing it", "replacing whatever is there"]) {
+        if let Some(end) = self.any(at2, &["in replace mode", "replacing what is there", "overwriting what is there", "replacing the old one", "replace it each time", "replacing it each time", "replace what is there", "replacing the old rows", "replace mode", "overwrite it", "replace it", "overwriting it", "replacing it", "replacing whatever is there", "replace", "overwrite"]) {
             return (end, Some(false));
         }
         (at, None)
@@ -99,8 +113,8 @@ impl Reader<'_> {
     /// "call it busy_days", "name the result x".
     pub(super) fn called(&self, at: usize) -> Read<Clause> {
         let at = self.skip(at, &["and", "then", "and then"]);
-        let p = self.any(at, &["call it", "name it", "call the result", "name the result", "call the table", "name the table", "call this", "title it", "call the output", "name the output", "call them", "called",
-            "name the output table", "call the output table", "call the results", "named", "the table is called", "name the pipeline", "call the pipeline"])?;
+        let p = self.any(at, &["call it", "name it", "call the result", "name the result", "call the table", "name the table", "call this", "title it", "call the output", "name the output", "call them",
+            "name the output table", "call the output table", "call the results", "the table is called", "name the pipeline", "call the pipeline"])?;
         self.new_name(p).map(|(end, name)| (end, Clause::Called(name)))
     }
 

@@ -3,8 +3,9 @@
 use super::{Read, Reader};
 use crate::request::{Clause, Cond, Role, ValueM};
 
-const FROM: [&str; 22] = ["from", "out of", "leaving", "leaving from", "left", "leave", "departing", "departing from", "departed from", "originating in", "originating from", "that left",
-    "that departed from", "starting from", "taking off from", "that leave", "flying from", "flown from", "going from", "coming from", "living in", "based in"];
+const FROM: [&str; 33] = ["from", "out of", "leaving", "leaving from", "left", "leave", "departing", "departing from", "departed from", "originating in", "originating from", "that left",
+    "that departed from", "starting from", "taking off from", "that leave", "flying from", "flown from", "going from", "coming from", "living in", "based in", "flew from", "that flew from", "fly from", "that fly from",
+    "served from", "are served from", "depart from", "that depart from", "operated from", "departed", "that fly out of"];
 const TO: [&str; 24] = ["to", "into", "arriving at", "arriving in", "arrived at", "landing at", "landing in", "going to", "headed to", "headed for", "bound for", "flying to", "flew to", "fly to",
     "that flew to", "that go to", "that went to", "with destination", "for destination", "that arrived at", "flown to", "heading to", "heading for", "flying into"];
 const ANY: [&str; 40] = ["at", "by", "of", "in", "for", "on", "with", "via", "made by", "built by", "manufactured by", "operated by", "flown by", "run by", "sold by", "produced by", "with status", "that are",

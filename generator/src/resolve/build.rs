@@ -2,7 +2,7 @@
 
 use super::{
     Draft, Resolved, Resolver,
-    draft::{expr_columns, sorted},
+    draft::{cond_columns, expr_columns, sorted},
     measures::Measured,
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     joins::paths,
     query::{Output, Query, plain},
     read::Reader,
-    request::{At, ColumnM, Dim, Expr, Key, MeasureM, Noun, Role, What},
+    request::{At, ColumnM, Cond, Dim, Expr, Key, MeasureM, Noun, Period, Role, What},
 };
 
 /// A resolved request.
@@ -107,13 +107,16 @@ fn mentioned(draft: &Draft) -> Vec<TableId> {
         }
     }
     draft.derived.iter().for_each(|(_, e, _)| expr_columns(e, &mut columns));
+    if columns.is_empty() {
+        draft.conds.iter().for_each(|(_, c)| cond_columns(c, &mut columns));
+    }
     sorted(columns.into_iter().map(|c| c.table).collect())
 }
 
 fn attempt(reader: &Reader<'_>, draft: &Draft, base: TableId, now: Option<&str>) -> Resolved<Built> {
     let mut resolver = Resolver::new(reader, base, now.map(str::to_owned));
     resolver.fill(draft)?;
-    let name = resolver.result_name();
+    let name = resolver.result_name(resolver.grouped(draft));
     Ok(Built { query: resolver.query, assumptions: resolver.assumptions, meanings: resolver.meanings, name })
 }
 
@@ -129,6 +132,7 @@ pub(crate) fn explained(reader: &Reader<'_>, mut meanings: Vec<(At, String)>) ->
 impl Resolver<'_> {
     fn fill(&mut self, draft: &Draft) -> Resolved<()> {
         let grouped = self.grouped(draft);
+        self.check_shape(draft)?;
         let dims = self.all_dims(draft, grouped)?;
         for (at, dim) in &dims {
             self.group_by(at, dim)?;
@@ -136,6 +140,11 @@ impl Resolver<'_> {
         for (at, cond) in &draft.conds {
             let sql = self.cond(cond)?;
             self.mean(at, format!("only rows with {}", plain(&sql)));
+            let column = sql.split_once(" = ").map(|(left, _)| left).or_else(|| sql.split_once(" IN (").map(|(left, _)| left));
+            let same = |f: &String| column.is_some_and(|c| f.starts_with(&format!("{c} = ")) || f.starts_with(&format!("{c} IN (")));
+            if !sql.contains(" AND ") && self.query.filters.iter().any(same) {
+                return Err(self.contradiction(at, "a row cannot have two values here at once; join them with `or`"));
+            }
             self.query.filters.push(sql);
         }
         self.check_about(draft)?;
@@ -147,6 +156,46 @@ impl Resolver<'_> {
         self.rename(draft)?;
         self.rank(draft, grouped)?;
         self.unique_names();
+        Ok(())
+    }
+
+    /// Forms with two readings that no single column or word shows.
+    fn check_shape(&self, draft: &Draft) -> Resolved<()> {
+        if let (Some(best), false) = (&draft.best, draft.dims.is_empty()) {
+            return Err(Problem::new(codes::UNSUPPORTED, self.words(&best.at), "the first few of each group are not built in; ask for the first few of all, or for all groups in order"));
+        }
+        if let (Some((at, _)), true) = (draft.dims.first(), draft.all_measures().is_empty()) {
+            let lead = self.reader.lower(at.start);
+            if !matches!(lead, "per" | "by" | "grouped" | "group") && !draft.nouns.is_empty() {
+                return Err(self.contradiction(at, "it is not clear what is asked about each of these; say for example: number of"));
+            }
+        }
+        let shares = draft.measures.iter().find(|m| matches!(m.what, What::Share { .. }));
+        if let Some(share) = shares
+            && (draft.dims.is_empty() || !draft.conds.is_empty())
+        {
+            let why = "a part of what? Say `percentage of … with …` for the part of rows that fulfil a condition, or `per …` for the part of each group";
+            return Err(Problem::new(codes::AMBIGUOUS, self.words(&share.at), why));
+        }
+        self.check_conditions(draft)
+    }
+
+    /// A condition between two measures may belong to one of them only; two values of one column exclude each other.
+    fn check_conditions(&self, draft: &Draft) -> Resolved<()> {
+        let ends = |m: &&MeasureM| (m.at.start, m.at.end);
+        let first = draft.measures.iter().map(|m| ends(&m).1).min().unwrap_or(0);
+        let last = draft.measures.iter().map(|m| ends(&m).0).max().unwrap_or(0);
+        for (at, cond) in &draft.conds {
+            let inside = at.start >= first && at.end <= last;
+            let of_one = draft.measures.len() > 1 && draft.measures.iter().any(|m| m.at.end == at.start && matches!(m.what, What::Rows(None)));
+            if draft.measures.len() > 1 && (inside || of_one) {
+                return Err(Problem::new(codes::AMBIGUOUS, self.words(at), "it is not clear whether this holds for all the numbers asked for or for one of them; put it first or last, or ask twice"));
+            }
+            let bounded = |c: &Cond| matches!(c, Cond::When { period: Period::Days(Some(_), Some(_)) | Period::Months(..) | Period::MonthDay(..), .. });
+            if bounded(cond) && draft.conds.iter().any(|(other, c)| other != at && bounded(c)) {
+                return Err(self.contradiction(at, "rows cannot lie in two periods; name one from its first to its last day"));
+            }
+        }
         Ok(())
     }
 
@@ -164,16 +213,28 @@ impl Resolver<'_> {
         if let Some(best) = draft.best.as_ref().filter(|b| !self.best_is_rows(b)) {
             dims.push((best.at.clone(), best.of.clone()));
         }
+        let first = draft.measures.iter().map(|m| m.at.start).min();
+        let behind = |at: &At| first.is_some_and(|f| at.start > f);
         for noun in &draft.nouns {
             match &noun.column {
+                Some(column) if behind(&column.at) => {
+                    return Err(self.contradiction(&column.at, "it is not clear what this column is to do here; say `per` it, or what to compute of it"));
+                }
                 Some(column) if draft.all_measures().is_empty() => {
                     let why = "it is not clear what is to be computed of it; say average, total, minimum, maximum or number of";
                     return Err(self.contradiction(&column.at, why));
                 }
                 Some(column) => dims.push((noun.at.clone(), Dim::Column(column.clone()))),
                 None if noun.tables.contains(&self.base()) => {}
+                None if behind(&noun.at) => {
+                    return Err(self.contradiction(&noun.at, "it is not clear what these have to do with the numbers asked for"));
+                }
                 None => dims.push((noun.at.clone(), Dim::Noun(noun.clone(), Role::Any))),
             }
+        }
+        if draft.dims.is_empty() && dims.is_empty() {
+            // "carrier, origin and number of flights".
+            dims.extend(draft.columns.iter().filter(|c| !behind(&c.at)).map(|c| (c.at.clone(), Dim::Column(c.clone()))));
         }
         dims.extend(draft.dims.iter().cloned());
         Ok(dims)
@@ -201,8 +262,7 @@ impl Resolver<'_> {
     }
 
     fn group_column(&mut self, mention: &ColumnM) -> Resolved<()> {
-        let alone = mention.columns.iter().all(|c| crate::words::parts(&self.catalog().column(*c).name).len() == 1);
-        if mention.tail && alone {
+        if self.names_rows(mention) {
             return Err(self.contradiction(&mention.at, "this names the rows themselves; say which column of them"));
         }
         let col = self.column(mention)?;
@@ -320,6 +380,9 @@ impl Resolver<'_> {
 
     fn attach_to_groups(&mut self, draft: &Draft) -> Resolved<()> {
         for (at, mention, instead) in &draft.attach {
+            if self.names_rows(mention) {
+                return Err(self.contradiction(&mention.at, "this names other rows; say which column of them is wanted"));
+            }
             let col = self.column(mention)?;
             if !self.depends(&col) {
                 return Err(self.contradiction(at, "a group can have several of these; only what belongs to its key can be shown beside it"));
@@ -350,6 +413,9 @@ impl Resolver<'_> {
             self.once_each(draft, only)?;
         }
         for (at, mention, instead) in &draft.attach {
+            if self.names_rows(mention) {
+                return Err(self.contradiction(&mention.at, "this names other rows; say which column of them is wanted"));
+            }
             let col = self.column(mention)?;
             let output = Output { sql: self.sql(&col), name: self.output_name(&col) };
             self.mean(at, format!("shown beside each row: {}", self.label(&col)));
@@ -455,14 +521,15 @@ impl Resolver<'_> {
         }
     }
 
-    fn result_name(&self) -> String {
+    fn result_name(&self, grouped: bool) -> String {
         let base = crate::query::task_name(self.catalog(), self.base());
         let groups: Vec<&str> = self.query.outputs.iter().filter(|o| self.query.group.contains(&o.sql)).map(|o| o.name.as_str()).take(3).collect();
         let measure = self.query.outputs.iter().find(|o| !self.query.group.contains(&o.sql)).map(|o| o.name.as_str());
-        let name = match (measure, groups.is_empty(), self.query.star || self.query.group.is_empty() && self.query.having.is_empty()) {
-            (Some(measure), false, _) => format!("{measure}_by_{}", groups.join("_")),
-            (Some(measure), true, false) => measure.to_owned(),
-            (Some(measure), true, true) if !self.query.star => measure.to_owned(),
+        let name = match (measure, groups.is_empty()) {
+            (Some(first), _) if self.query.distinct => format!("distinct_{first}"),
+            (Some(measure), false) => format!("{measure}_by_{}", groups.join("_")),
+            (Some(measure), true) if grouped => measure.to_owned(),
+            (None, false) => format!("{base}_by_{}", groups.join("_")),
             _ => format!("{base}_rows"),
         };
         crate::ident::slug(&name)

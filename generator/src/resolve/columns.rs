@@ -53,6 +53,11 @@ impl Resolver<'_> {
         }
     }
 
+    /// "flights" where a column is called `flight`: the word means the rows.
+    pub(crate) fn names_rows(&self, mention: &ColumnM) -> bool {
+        mention.tail && mention.columns.iter().all(|c| crate::words::parts(&self.catalog().column(*c).name).len() == 1)
+    }
+
     fn unreachable(&self, mention: &ColumnM, words: String) -> Problem {
         let base = &self.catalog().table(self.base()).name;
         let places = mention.columns.iter().map(|c| self.catalog().label(*c));
@@ -174,7 +179,7 @@ impl Resolver<'_> {
                 let key = keys.remove(0);
                 self.usable(&key, &words)?;
                 let label = self.label(&key);
-                self.assume(format!("`{words}` are told apart by {label}"));
+                self.assume(format!("`{words}` is told apart by {label}; those without any such row do not appear"));
                 self.mean(&noun.at, format!("column {label}"));
                 Ok(key)
             }
@@ -186,6 +191,9 @@ impl Resolver<'_> {
     pub(crate) fn expr(&mut self, expr: &Expr) -> Resolved<(String, Option<Col>)> {
         match expr {
             Expr::Column(mention) => {
+                if self.names_rows(mention) {
+                    return Err(self.contradiction(&mention.at, "this names the rows themselves; say which column of them, or the number of them"));
+                }
                 let col = self.column(mention)?;
                 Ok((self.sql(&col), Some(col)))
             }

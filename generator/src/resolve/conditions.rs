@@ -303,7 +303,13 @@ impl Resolver<'_> {
     /// Rows with, or without, rows of another table that point to them.
     fn related(&mut self, noun: &Noun, negated: bool) -> Resolved<String> {
         let base = self.base();
-        let links: Vec<_> = self.lexis.links.iter().filter(|l| l.to.table == base && noun.tables.contains(&l.from.table)).copied().collect();
+        let mut links: Vec<_> = self.lexis.links.iter().filter(|l| l.to.table == base && noun.tables.contains(&l.from.table)).copied().collect();
+        if links.is_empty() {
+            // "products never ordered": the lines of an order point to products, not the order itself.
+            let stems: Vec<String> = noun.tables.iter().flat_map(|t| parts(&self.catalog().table(*t).name).first().map(|p| crate::words::stem(p))).collect();
+            let line = |t| parts(&self.catalog().table(t).name).first().is_some_and(|p| stems.contains(&crate::words::stem(p)));
+            links = self.lexis.links.iter().filter(|l| l.to.table == base && line(l.from.table)).copied().collect();
+        }
         let words = self.words(&noun.at);
         let [link] = links.as_slice() else {
             let name = &self.catalog().table(base).name;

@@ -113,7 +113,7 @@ impl Draft {
                 self.plain.push((at, format!("schedule {cron} in {}", zone.as_deref().unwrap_or("UTC"))));
                 self.schedules.push((cron, zone, said));
             }
-            Clause::Check(check) => self.checks.push(check),
+            Clause::Checks(checks) => self.checks.extend(checks),
             Clause::Retries { times, wait } => {
                 self.plain.push((at.clone(), format!("a failed task is tried {times} more times")));
                 once(&mut self.retries, (times, wait), reader, &at, &mut self.problems);
@@ -188,6 +188,21 @@ pub(crate) fn expr_columns(expr: &Expr, columns: &mut Vec<ColumnId>) {
             expr_columns(left, columns);
             expr_columns(right, columns);
         }
+    }
+}
+
+/// Every column that a condition names.
+pub(crate) fn cond_columns(cond: &Cond, columns: &mut Vec<ColumnId>) {
+    match cond {
+        Cond::Compare { column, .. } | Cond::Between { column, .. } => expr_columns(column, columns),
+        Cond::Columns { left, right, .. } => {
+            expr_columns(left, columns);
+            expr_columns(right, columns);
+        }
+        Cond::In { column: Some(column), .. } | Cond::Null { column, .. } | Cond::Like { column, .. } | Cond::When { column: Some(column), .. } => columns.extend(&column.columns),
+        Cond::All(all) | Cond::Any(all) => all.iter().for_each(|c| cond_columns(c, columns)),
+        Cond::Not(inner) => cond_columns(inner, columns),
+        Cond::In { column: None, .. } | Cond::When { column: None, .. } | Cond::Related { .. } | Cond::Unclear { .. } => {}
     }
 }
 

@@ -157,10 +157,12 @@ impl Resolver<'_> {
                 Dim::Noun(noun, _) => self.entity_key(noun, Role::Any)?,
                 Dim::Route(at) | Dim::Unit { at, .. } => return Err(self.contradiction(at, "one row of each is kept per column")),
             };
-            if self.catalog().column(col.id).nulls {
-                self.assume(format!("rows without {} count as one", self.label(&col)));
+            let sql = self.sql(&col);
+            if self.catalog().column(col.id).nulls && !self.query.filters.contains(&format!("{sql} IS NOT NULL")) {
+                let why = format!("some rows have no {}: whether they are one row or each its own is not clear; leave them out by `with a known {}`", self.label(&col), self.catalog().column(col.id).name);
+                return Err(Problem::new(codes::AMBIGUOUS, self.words(&keep.at), why));
             }
-            keys.push(self.sql(&col));
+            keys.push(sql);
         }
         let mut order: Vec<(String, bool)> = match &keep.by {
             Some(mention) => {
