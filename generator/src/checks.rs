@@ -76,7 +76,9 @@ impl Resolver<'_> {
         match &check.rule {
             Rule::NotNull(columns) => self.same_place(built, check, columns, "not_null").map(|c| vec![c]),
             Rule::Unique(columns) => self.same_place(built, check, columns, "unique").map(|c| vec![c]),
-            Rule::Rows(min, max) => Ok(vec![on_result(json!({"row_count": bounds(min.map(Value::from), max.map(Value::from))}))]),
+            Rule::Rows(min, max) => {
+                Ok(vec![on_result(json!({"row_count": bounds(min.map(Value::from), max.map(Value::from))}))])
+            }
             Rule::Never(cond) => self.rule(built, check, cond, true),
             Rule::Always(cond) => self.rule(built, check, cond, false),
             Rule::Known(column, table) => self.known(built, check, column, *table).map(|c| vec![c]),
@@ -90,7 +92,9 @@ impl Resolver<'_> {
         }
         let on = places[0].0;
         if places.iter().any(|(place, ..)| *place != on) {
-            return Err(self.contradiction(&check.at, "these columns are not in one set of rows; check them one by one"));
+            return Err(
+                self.contradiction(&check.at, "these columns are not in one set of rows; check them one by one")
+            );
         }
         let names: Vec<&String> = places.iter().map(|(_, name, _)| name).collect();
         Ok(Checked { on, action: check.action, expect: Expect::Plain(json!({ what: names })) })
@@ -114,7 +118,9 @@ impl Resolver<'_> {
             return Ok((On::Result, name, kind));
         }
         let table = self.catalog().table(col.id.table).name.clone();
-        self.assume(format!("`{words}` is not in the result: it is checked in the rows of `{table}`, before anything is computed"));
+        self.assume(format!(
+            "`{words}` is not in the result: it is checked in the rows of `{table}`, before anything is computed"
+        ));
         Ok((On::Table(col.id.table), name, kind))
     }
 
@@ -126,20 +132,31 @@ impl Resolver<'_> {
     fn rule(&mut self, built: &Built, check: &CheckM, cond: &Cond, never: bool) -> Resolved<Vec<Checked>> {
         match (cond, never) {
             (Cond::Any(parts), true) | (Cond::All(parts), false) => {
-                let each: Vec<Vec<Checked>> = parts.iter().map(|part| self.rule(built, check, part, never)).collect::<Resolved<_>>()?;
+                let each: Vec<Vec<Checked>> =
+                    parts.iter().map(|part| self.rule(built, check, part, never)).collect::<Resolved<_>>()?;
                 Ok(each.concat())
             }
             (Cond::Not(inner), _) => self.rule(built, check, inner, !never),
-            (Cond::Null { column, negated }, _) if *negated != never => self.same_place(built, check, std::slice::from_ref(column), "not_null").map(|c| vec![c]),
-            (Cond::Compare { column: Expr::Column(column), op, value: value @ ValueM::Number { .. } }, _) => self.bounded(built, check, (column, *op, value), never),
+            (Cond::Null { column, negated }, _) if *negated != never => {
+                self.same_place(built, check, std::slice::from_ref(column), "not_null").map(|c| vec![c])
+            }
+            (Cond::Compare { column: Expr::Column(column), op, value: value @ ValueM::Number { .. } }, _) => {
+                self.bounded(built, check, (column, *op, value), never)
+            }
             (Cond::Between { column: Expr::Column(column), low, high }, false) => {
                 let (on, name, _) = self.place(built, column)?;
                 let (low, high) = (self.plain_number(column, low)?, self.plain_number(column, high)?);
                 let mut between = bounds(Some(low), Some(high));
                 between["column"] = json!(name);
-                Ok(vec![Checked { on, action: check.action, expect: Expect::Plain(json!({"between": ordered(&between)})) }])
+                Ok(vec![Checked {
+                    on,
+                    action: check.action,
+                    expect: Expect::Plain(json!({"between": ordered(&between)})),
+                }])
             }
-            (Cond::In { column: Some(column), values, negated, .. }, _) if *negated == never => self.accepted(built, check, column, values).map(|c| vec![c]),
+            (Cond::In { column: Some(column), values, negated, .. }, _) if *negated == never => {
+                self.accepted(built, check, column, values).map(|c| vec![c])
+            }
             _ => self.offending(built, check, cond, never),
         }
     }
@@ -149,7 +166,13 @@ impl Resolver<'_> {
         Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
-    fn bounded(&mut self, built: &Built, check: &CheckM, (column, op, value): (&ColumnM, Op, &ValueM), never: bool) -> Resolved<Vec<Checked>> {
+    fn bounded(
+        &mut self,
+        built: &Built,
+        check: &CheckM,
+        (column, op, value): (&ColumnM, Op, &ValueM),
+        never: bool,
+    ) -> Resolved<Vec<Checked>> {
         let (on, name, kind) = self.place(built, column)?;
         if !kind.is_number() {
             return Err(self.contradiction(&column.at, format!("`{name}` does not hold numbers")));
@@ -192,12 +215,23 @@ impl Resolver<'_> {
 
     fn accepted(&mut self, built: &Built, check: &CheckM, column: &ColumnM, values: &[ValueM]) -> Resolved<Checked> {
         let (on, name, _) = self.place(built, column)?;
-        let list: Vec<Value> = values.iter().map(|value| match value {
-            ValueM::Number { value, .. } => serde_json::from_str(&crate::ident::number(*value)).unwrap_or(Value::Null),
-            ValueM::Flag { value, .. } => json!(value),
-            ValueM::Words { text, seen, .. } => json!(seen.iter().find(|s| column.columns.contains(&s.column)).map_or(text, |s| &s.value)),
-        }).collect();
-        Ok(Checked { on, action: check.action, expect: Expect::Plain(json!({"accepted_values": {"column": name, "values": list}})) })
+        let list: Vec<Value> = values
+            .iter()
+            .map(|value| match value {
+                ValueM::Number { value, .. } => {
+                    serde_json::from_str(&crate::ident::number(*value)).unwrap_or(Value::Null)
+                }
+                ValueM::Flag { value, .. } => json!(value),
+                ValueM::Words { text, seen, .. } => {
+                    json!(seen.iter().find(|s| column.columns.contains(&s.column)).map_or(text, |s| &s.value))
+                }
+            })
+            .collect();
+        Ok(Checked {
+            on,
+            action: check.action,
+            expect: Expect::Plain(json!({"accepted_values": {"column": name, "values": list}})),
+        })
     }
 
     fn offending(&mut self, built: &Built, check: &CheckM, cond: &Cond, never: bool) -> Resolved<Vec<Checked>> {

@@ -55,7 +55,9 @@ impl Catalog {
             for table in tables.iter().take(bounds.tables) {
                 match look(connection.as_ref(), name, table, bounds).await {
                     Ok(found) => catalog.tables.push(found),
-                    Err(error) => catalog.unreadable.push(Unreadable { name: format!("{name}.{table}"), why: error.to_string() }),
+                    Err(error) => {
+                        catalog.unreadable.push(Unreadable { name: format!("{name}.{table}"), why: error.to_string() })
+                    }
                 }
             }
         }
@@ -66,7 +68,12 @@ impl Catalog {
 async fn look(connection: &dyn Connection, name: &str, table: &str, bounds: Bounds) -> Result<Table, ConnectorError> {
     let info = connection.describe(table).await?;
     // A name with signs that open templates or end lines could not be written down.
-    let fields: Vec<_> = info.schema.fields().iter().filter(|f| f.name().chars().all(|c| !c.is_control() && !"{}%#".contains(c))).collect();
+    let fields: Vec<_> = info
+        .schema
+        .fields()
+        .iter()
+        .filter(|f| f.name().chars().all(|c| !c.is_control() && !"{}%#".contains(c)))
+        .collect();
     let mut seen: Vec<Seen> = fields.iter().map(|f| Seen::new(table, f.name(), f.data_type())).collect();
     let wanted: Vec<String> = seen.iter().map(|s| s.name.clone()).collect();
     let scan = Scan { columns: Some(wanted), partitions: 1, ..Scan::table(table) };
@@ -109,8 +116,15 @@ impl Seen {
         let key = names_its_rows(table, name);
         let named = matches!(kind, Kind::Integer | Kind::Text);
         Self {
-            name: name.to_owned(), kind, key, values: (kind == Kind::Text).then(BTreeSet::new), skipped: false, distinct: named.then(HashSet::new),
-            once: (named && key).then(HashSet::new), nulls: false, range: None,
+            name: name.to_owned(),
+            kind,
+            key,
+            values: (kind == Kind::Text).then(BTreeSet::new),
+            skipped: false,
+            distinct: named.then(HashSet::new),
+            once: (named && key).then(HashSet::new),
+            nulls: false,
+            range: None,
         }
     }
 
@@ -199,15 +213,43 @@ fn first_time(batch: &RecordBatch, lines: &mut HashSet<blake3::Hash>) -> Vec<boo
 
 fn kind(data_type: &DataType) -> Kind {
     match data_type {
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => Kind::Integer,
-        DataType::UInt64 | DataType::Float16 | DataType::Float32 | DataType::Float64 | DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => Kind::Number,
+        DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::UInt8
+        | DataType::UInt16
+        | DataType::UInt32 => Kind::Integer,
+        DataType::UInt64
+        | DataType::Float16
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => Kind::Number,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Text,
         DataType::Boolean => Kind::Flag,
         DataType::Date32 | DataType::Date64 => Kind::Date,
         DataType::Timestamp(..) => Kind::Moment,
         DataType::Dictionary(_, values) => kind(values),
-        DataType::Null | DataType::Time32(_) | DataType::Time64(_) | DataType::Duration(_) | DataType::Interval(_) | DataType::Binary | DataType::FixedSizeBinary(_)
-        | DataType::LargeBinary | DataType::BinaryView | DataType::List(_) | DataType::ListView(_) | DataType::FixedSizeList(..) | DataType::LargeList(_) | DataType::LargeListView(_)
-        | DataType::Struct(_) | DataType::Union(..) | DataType::Map(..) | DataType::RunEndEncoded(..) => Kind::Other,
+        DataType::Null
+        | DataType::Time32(_)
+        | DataType::Time64(_)
+        | DataType::Duration(_)
+        | DataType::Interval(_)
+        | DataType::Binary
+        | DataType::FixedSizeBinary(_)
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::List(_)
+        | DataType::ListView(_)
+        | DataType::FixedSizeList(..)
+        | DataType::LargeList(_)
+        | DataType::LargeListView(_)
+        | DataType::Struct(_)
+        | DataType::Union(..)
+        | DataType::Map(..)
+        | DataType::RunEndEncoded(..) => Kind::Other,
     }
 }

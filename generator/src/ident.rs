@@ -2,11 +2,66 @@
 
 /// Words that the SQL parser would not take as a bare name.
 const RESERVED: [&str; 60] = [
-    "all", "and", "any", "as", "asc", "between", "by", "case", "cast", "check", "column", "create", "cross", "current_date",
-    "date", "delete", "desc", "distinct", "drop", "else", "end", "except", "exists", "false", "fetch", "for", "from",
-    "full", "group", "having", "in", "index", "inner", "insert", "interval", "into", "is", "join", "left", "like",
-    "limit", "not", "null", "offset", "on", "or", "order", "primary", "references", "right", "select", "set", "table", "then",
-    "time", "timestamp", "true", "union", "user", "values",
+    "all",
+    "and",
+    "any",
+    "as",
+    "asc",
+    "between",
+    "by",
+    "case",
+    "cast",
+    "check",
+    "column",
+    "create",
+    "cross",
+    "current_date",
+    "date",
+    "delete",
+    "desc",
+    "distinct",
+    "drop",
+    "else",
+    "end",
+    "except",
+    "exists",
+    "false",
+    "fetch",
+    "for",
+    "from",
+    "full",
+    "group",
+    "having",
+    "in",
+    "index",
+    "inner",
+    "insert",
+    "interval",
+    "into",
+    "is",
+    "join",
+    "left",
+    "like",
+    "limit",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "or",
+    "order",
+    "primary",
+    "references",
+    "right",
+    "select",
+    "set",
+    "table",
+    "then",
+    "time",
+    "timestamp",
+    "true",
+    "union",
+    "user",
+    "values",
 ];
 const MORE_RESERVED: [&str; 8] = ["when", "where", "with", "update", "using", "natural", "partition", "over"];
 
@@ -47,7 +102,11 @@ pub fn slug(text: &str) -> String {
         }
     }
     let out = out.trim_end_matches('_');
-    if out.starts_with(|c: char| c.is_ascii_alphabetic()) { out.to_owned() } else { format!("t_{out}").trim_end_matches('_').to_owned() }
+    if out.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        out.to_owned()
+    } else {
+        format!("t_{out}").trim_end_matches('_').to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -36,8 +36,30 @@ impl Link {
 
 /// Column names that mean something else in every table.
 const GENERIC: [&str; 24] = [
-    "year", "month", "day", "hour", "minute", "date", "time", "time_hour", "name", "type", "status", "state", "description", "title",
-    "value", "amount", "price", "quantity", "total", "created_at", "updated_at", "country", "city", "category",
+    "year",
+    "month",
+    "day",
+    "hour",
+    "minute",
+    "date",
+    "time",
+    "time_hour",
+    "name",
+    "type",
+    "status",
+    "state",
+    "description",
+    "title",
+    "value",
+    "amount",
+    "price",
+    "quantity",
+    "total",
+    "created_at",
+    "updated_at",
+    "country",
+    "city",
+    "category",
 ];
 
 /// Every link of the catalog.
@@ -56,7 +78,10 @@ pub(crate) fn links(catalog: &Catalog) -> Vec<Link> {
 fn link(catalog: &Catalog, from: ColumnId, to: ColumnId) -> Option<Link> {
     let (a, b) = (catalog.column(from), catalog.column(to));
     let same_kind = a.kind == b.kind && matches!(a.kind, Kind::Integer | Kind::Text);
-    if !same_kind || GENERIC.contains(&a.name.to_lowercase().as_str()) || GENERIC.contains(&b.name.to_lowercase().as_str()) {
+    if !same_kind
+        || GENERIC.contains(&a.name.to_lowercase().as_str())
+        || GENERIC.contains(&b.name.to_lowercase().as_str())
+    {
         return None;
     }
     let owner = names_rows_of(catalog, to);
@@ -131,29 +156,34 @@ mod tests {
 
     fn named_links() -> Vec<String> {
         let catalog = catalog();
-        let mut all: Vec<String> = links(&catalog).iter().map(|l| format!("{} -> {}", catalog.label(l.from), catalog.label(l.to))).collect();
+        let mut all: Vec<String> =
+            links(&catalog).iter().map(|l| format!("{} -> {}", catalog.label(l.from), catalog.label(l.to))).collect();
         all.sort();
         all
     }
 
     #[test]
     fn keys_are_found_and_accidents_are_not() {
-        assert_eq!(named_links(), [
-            "flights.carrier -> airlines.carrier",
-            "flights.dest -> airports.faa",
-            "flights.origin -> airports.faa",
-            "flights.tailnum -> planes.tailnum",
-            "order_items.order_id -> orders.order_id",
-            "order_items.product_id -> products.product_id",
-            "orders.customer_id -> customers.customer_id",
-            "weather.origin -> airports.faa",
-        ]);
+        assert_eq!(
+            named_links(),
+            [
+                "flights.carrier -> airlines.carrier",
+                "flights.dest -> airports.faa",
+                "flights.origin -> airports.faa",
+                "flights.tailnum -> planes.tailnum",
+                "order_items.order_id -> orders.order_id",
+                "order_items.product_id -> products.product_id",
+                "orders.customer_id -> customers.customer_id",
+                "weather.origin -> airports.faa",
+            ]
+        );
     }
 
     #[test]
     fn a_key_with_doubles_is_known_to_have_them() {
         let catalog = catalog();
-        let doubled = links(&catalog).into_iter().find(|l| catalog.label(l.from) == "order_items.order_id").expect("a link");
+        let doubled =
+            links(&catalog).into_iter().find(|l| catalog.label(l.from) == "order_items.order_id").expect("a link");
         assert_eq!(doubled.rows, Rows::Repeated);
     }
 }

@@ -64,8 +64,13 @@ pub(crate) struct Lexis<'a> {
 
 impl<'a> Lexis<'a> {
     pub(crate) fn new(catalog: &'a Catalog) -> Self {
-        let mut lexis =
-            Self { catalog, links: links(catalog), tables: HashMap::new(), columns: HashMap::new(), values: HashMap::new() };
+        let mut lexis = Self {
+            catalog,
+            links: links(catalog),
+            tables: HashMap::new(),
+            columns: HashMap::new(),
+            values: HashMap::new(),
+        };
         for table in catalog.table_ids() {
             lexis.add_table(table);
         }
@@ -141,10 +146,15 @@ impl<'a> Lexis<'a> {
     pub(crate) fn table_at(&self, tokens: &[Token], at: usize) -> Option<(usize, Vec<TableId>)> {
         let token = tokens.get(at).filter(|t| t.is_word())?;
         if let Some((connection, name)) = token.text.split_once('.') {
-            let is = |t: &TableId| self.catalog.table(*t).connection == connection && self.catalog.table(*t).name == name;
+            let is =
+                |t: &TableId| self.catalog.table(*t).connection == connection && self.catalog.table(*t).name == name;
             return self.catalog.table_ids().find(is).map(|t| (1, vec![t]));
         }
-        let spelled: Vec<TableId> = self.catalog.table_ids().filter(|t| self.catalog.table(*t).name.eq_ignore_ascii_case(&token.text)).collect();
+        let spelled: Vec<TableId> = self
+            .catalog
+            .table_ids()
+            .filter(|t| self.catalog.table(*t).name.eq_ignore_ascii_case(&token.text))
+            .collect();
         let hits = self.tables.get(&token.stem).into_iter().flatten().filter(|p| starts(tokens, at, &p.words));
         let longest = hits.clone().map(|p| p.words.len()).max();
         match longest {
@@ -166,18 +176,24 @@ impl<'a> Lexis<'a> {
         }
         if token.shape == Shape::Quoted {
             let is = |c: &ColumnId| self.catalog.column(*c).name.eq_ignore_ascii_case(&token.text);
-            let columns: Vec<ColumnId> = self.catalog.table_ids().flat_map(|t| self.catalog.columns(t)).filter(is).collect();
+            let columns: Vec<ColumnId> =
+                self.catalog.table_ids().flat_map(|t| self.catalog.columns(t)).filter(is).collect();
             return (!columns.is_empty()).then_some(Named { len: 1, columns, tail: false });
         }
         let hits: Vec<&Phrase<(ColumnId, Rank)>> =
             self.columns.get(&token.stem)?.iter().filter(|p| starts(tokens, at, &p.words)).collect();
         let len = hits.iter().map(|p| p.words.len()).max()?;
         let rank = hits.iter().filter(|p| p.words.len() == len).map(|p| p.what.1).min()?;
-        let mut columns: Vec<ColumnId> = hits.iter().filter(|p| p.words.len() == len && p.what.1 == rank).map(|p| p.what.0).collect();
+        let mut columns: Vec<ColumnId> =
+            hits.iter().filter(|p| p.words.len() == len && p.what.1 == rank).map(|p| p.what.0).collect();
         columns.sort_unstable();
         columns.dedup();
         // `engine` and `engines` differ by the letter only that is written.
-        let spelled: Vec<ColumnId> = columns.iter().filter(|c| len == 1 && self.catalog.column(**c).name.eq_ignore_ascii_case(&token.text)).copied().collect();
+        let spelled: Vec<ColumnId> = columns
+            .iter()
+            .filter(|c| len == 1 && self.catalog.column(**c).name.eq_ignore_ascii_case(&token.text))
+            .copied()
+            .collect();
         if !spelled.is_empty() {
             columns = spelled;
         }
@@ -199,7 +215,8 @@ impl<'a> Lexis<'a> {
             return (!seen.is_empty()).then_some(Values { len: 1, seen, whole: true });
         }
         let hits = self.values.get(&token.lower)?;
-        let whole: Vec<&Phrase<Seen>> = hits.iter().filter(|p| same(tokens, at, &p.words) && self.plain(token, p)).collect();
+        let whole: Vec<&Phrase<Seen>> =
+            hits.iter().filter(|p| same(tokens, at, &p.words) && self.plain(token, p)).collect();
         if let Some(len) = whole.iter().map(|p| p.words.len()).max() {
             let seen = whole.into_iter().filter(|p| p.words.len() == len).map(|p| p.what.clone()).collect();
             return Some(Values { len, seen, whole: true });
@@ -257,7 +274,8 @@ impl<'a> Lexis<'a> {
 }
 
 fn starts(tokens: &[Token], at: usize, words: &[String]) -> bool {
-    tokens.len() >= at + words.len() && words.iter().zip(&tokens[at..]).all(|(w, t)| *w == t.stem && t.shape != Shape::Quoted)
+    tokens.len() >= at + words.len()
+        && words.iter().zip(&tokens[at..]).all(|(w, t)| *w == t.stem && t.shape != Shape::Quoted)
 }
 
 fn same(tokens: &[Token], at: usize, words: &[String]) -> bool {

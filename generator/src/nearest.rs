@@ -11,7 +11,12 @@ use crate::{
 const TRIES: usize = 12;
 
 /// The problems with words that may have been meant, and the nearest request that can be planned.
-pub(crate) fn nearest(request: &str, lexis: &Lexis<'_>, options: &Options, problems: Vec<Problem>) -> (Vec<Problem>, Option<String>) {
+pub(crate) fn nearest(
+    request: &str,
+    lexis: &Lexis<'_>,
+    options: &Options,
+    problems: Vec<Problem>,
+) -> (Vec<Problem>, Option<String>) {
     if problems.iter().any(|p| p.code == codes::TOO_LONG) {
         return (problems, None);
     }
@@ -22,7 +27,11 @@ pub(crate) fn nearest(request: &str, lexis: &Lexis<'_>, options: &Options, probl
     tries.push(without(request, &problems));
     tries.extend(without_clauses(request, &problems));
     tries.extend(plainest(lexis, request));
-    let good = tries.into_iter().filter(|t| !t.trim().is_empty() && t != request).take(TRIES).find(|t| once(t, lexis, options).is_ok());
+    let good = tries
+        .into_iter()
+        .filter(|t| !t.trim().is_empty() && t != request)
+        .take(TRIES)
+        .find(|t| once(t, lexis, options).is_ok());
     (problems, good)
 }
 
@@ -36,7 +45,8 @@ fn with_similar(mut problem: Problem, vocabulary: &[String]) -> Problem {
         return problem;
     }
     let known = vocabulary.iter().map(String::as_str).chain(KEYWORDS);
-    let mut near: Vec<(f64, &str)> = known.map(|k| (strsim::jaro_winkler(&word, &k.to_lowercase()), k)).filter(|(score, _)| *score >= 0.9).collect();
+    let mut near: Vec<(f64, &str)> =
+        known.map(|k| (strsim::jaro_winkler(&word, &k.to_lowercase()), k)).filter(|(score, _)| *score >= 0.9).collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     near.dedup_by(|a, b| a.1 == b.1);
     problem.choices = near.into_iter().take(3).map(|(_, word)| word.to_owned()).collect();
@@ -75,7 +85,11 @@ fn without(request: &str, problems: &[Problem]) -> String {
 /// The request without the parts between commas that hold a problem.
 fn without_clauses(request: &str, problems: &[Problem]) -> Option<String> {
     let parts: Vec<&str> = request.split([',', ';']).collect();
-    let good: Vec<&str> = parts.iter().copied().filter(|part| !problems.iter().any(|p| !p.words.is_empty() && part.contains(&p.words))).collect();
+    let good: Vec<&str> = parts
+        .iter()
+        .copied()
+        .filter(|part| !problems.iter().any(|p| !p.words.is_empty() && part.contains(&p.words)))
+        .collect();
     (good.len() < parts.len() && !good.is_empty()).then(|| good.join(",").trim().to_owned())
 }
 
@@ -83,7 +97,8 @@ fn without_clauses(request: &str, problems: &[Problem]) -> Option<String> {
 fn plainest(lexis: &Lexis<'_>, request: &str) -> Vec<String> {
     let tokens = crate::tokens::tokenise(request);
     let named = (0..tokens.len()).filter_map(|at| lexis.table_at(&tokens, at)).flat_map(|(_, tables)| tables);
-    let columns = (0..tokens.len()).filter_map(|at| lexis.columns_at(&tokens, at)).flat_map(|n| n.columns).map(|c| c.table);
+    let columns =
+        (0..tokens.len()).filter_map(|at| lexis.columns_at(&tokens, at)).flat_map(|n| n.columns).map(|c| c.table);
     let first = lexis.catalog.table_ids().next();
     let mut tables: Vec<_> = named.chain(columns).chain(first).collect();
     tables.dedup();

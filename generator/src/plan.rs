@@ -20,7 +20,11 @@ pub const PLANNER: &str = concat!("built-in ", env!("CARGO_PKG_VERSION"));
 
 /// Reads a request against a catalog. Pure: the same arguments give the same answer.
 pub fn plan(request: &str, catalog: &Catalog, options: &Options) -> Answer {
-    let provenance = Provenance { planner: PLANNER.to_owned(), request: request.chars().take(MAX_CHARS).collect(), catalog: catalog.hash() };
+    let provenance = Provenance {
+        planner: PLANNER.to_owned(),
+        request: request.chars().take(MAX_CHARS).collect(),
+        catalog: catalog.hash(),
+    };
     let sources = sources(catalog, options);
     let lexis = Lexis::new(&sources);
     match once(request, &lexis, options) {
@@ -70,7 +74,10 @@ pub(crate) fn once(request: &str, lexis: &Lexis<'_>, options: &Options) -> Resul
     if !problems.is_empty() {
         return Err(merged(problems));
     }
-    let now = options.now.filter(|_| draft.schedules.is_empty()).map(|now| now.to_utc().format("%Y-%m-%d %H:%M:%S").to_string());
+    let now = options
+        .now
+        .filter(|_| draft.schedules.is_empty())
+        .map(|now| now.to_utc().format("%Y-%m-%d %H:%M:%S").to_string());
     let mut built = build(&reader, &draft, now.as_deref())?;
     let checked = checks(&reader, &mut built, &draft.checks)?;
     let (definition, pipeline) = {

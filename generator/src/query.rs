@@ -68,7 +68,8 @@ impl Scope {
 pub(crate) fn task_name(catalog: &Catalog, table: TableId) -> String {
     let this = catalog.table(table);
     let name = crate::ident::slug(&this.name);
-    let shared = catalog.table_ids().any(|other| other != table && crate::ident::slug(&catalog.table(other).name) == name);
+    let shared =
+        catalog.table_ids().any(|other| other != table && crate::ident::slug(&catalog.table(other).name) == name);
     if shared { crate::ident::slug(&format!("{}_{}", this.connection, this.name)) } else { name }
 }
 
@@ -99,8 +100,16 @@ pub(crate) struct Query {
 impl Query {
     pub(crate) fn new(base: TableId) -> Self {
         Self {
-            scope: Scope::new(base), outputs: Vec::new(), star: false, distinct: false, filters: Vec::new(), group: Vec::new(), having: Vec::new(),
-            order: Vec::new(), limit: None, keep: None,
+            scope: Scope::new(base),
+            outputs: Vec::new(),
+            star: false,
+            distinct: false,
+            filters: Vec::new(),
+            group: Vec::new(),
+            having: Vec::new(),
+            order: Vec::new(),
+            limit: None,
+            keep: None,
         }
     }
 
@@ -125,19 +134,40 @@ impl Query {
         }
         columns.extend(self.outputs.iter().map(|output| {
             let bare = output.sql.rsplit(CLOSE).next().unwrap_or_default() == ident(&output.name);
-            if bare && output.sql.matches(OPEN).count() == 1 && output.sql.starts_with(OPEN) { format!("  {}", output.sql) } else { format!("  {} AS {}", output.sql, ident(&output.name)) }
+            if bare && output.sql.matches(OPEN).count() == 1 && output.sql.starts_with(OPEN) {
+                format!("  {}", output.sql)
+            } else {
+                format!("  {} AS {}", output.sql, ident(&output.name))
+            }
         }));
         columns.join(",\n")
     }
 
-    fn named(&self, catalog: &Catalog, table: TableId, alias: &str, rename: &dyn Fn(TableId) -> Option<String>) -> String {
+    fn named(
+        &self,
+        catalog: &Catalog,
+        table: TableId,
+        alias: &str,
+        rename: &dyn Fn(TableId) -> Option<String>,
+    ) -> String {
         let task = rename(table).unwrap_or_else(|| task_name(catalog, table));
         if task == alias { ident(&task) } else { format!("{} AS {}", ident(&task), ident(alias)) }
     }
 
-    fn join(&self, catalog: &Catalog, path: &[Link], alias: &str, rename: &dyn Fn(TableId) -> Option<String>) -> String {
+    fn join(
+        &self,
+        catalog: &Catalog,
+        path: &[Link],
+        alias: &str,
+        rename: &dyn Fn(TableId) -> Option<String>,
+    ) -> String {
         let last = path[path.len() - 1];
-        let before = self.scope.joins.iter().find(|(p, _)| p[..] == path[..path.len() - 1]).map_or_else(|| task_name(catalog, self.scope.base), |(_, alias)| alias.clone());
+        let before = self
+            .scope
+            .joins
+            .iter()
+            .find(|(p, _)| p[..] == path[..path.len() - 1])
+            .map_or_else(|| task_name(catalog, self.scope.base), |(_, alias)| alias.clone());
         let (from, to) = (catalog.column(last.from), catalog.column(last.to));
         let table = if last.repeats() {
             let task = rename(last.to.table).unwrap_or_else(|| task_name(catalog, last.to.table));
@@ -160,7 +190,11 @@ impl Query {
         }
         if let Some(keep) = &self.keep {
             let order: Vec<String> = keep.order.iter().map(direction).collect();
-            lines.push(format!("QUALIFY row_number() OVER (PARTITION BY {} ORDER BY {}) = 1", keep.keys.join(", "), order.join(", ")));
+            lines.push(format!(
+                "QUALIFY row_number() OVER (PARTITION BY {} ORDER BY {}) = 1",
+                keep.keys.join(", "),
+                order.join(", ")
+            ));
         }
         if !self.order.is_empty() {
             let order: Vec<String> = self.order.iter().map(direction).collect();

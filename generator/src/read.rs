@@ -4,11 +4,14 @@
 mod arith;
 mod check;
 mod columns;
+mod compare;
 mod condition;
 mod group;
 mod measure;
 mod order;
 mod period;
+mod punctual;
+mod rules;
 mod schedule;
 mod target;
 mod value;
@@ -68,9 +71,29 @@ impl<'a> Reader<'a> {
     fn clause(&self, at: usize) -> Read<Clause> {
         // Equal length: the one that stands first here.
         let parsers: [Parser<'a>; 23] = [
-            Self::schedule, Self::check, Self::retries, Self::target, Self::called, Self::rename, Self::limit, Self::order,
-            Self::latest, Self::top, Self::which_most, Self::derived, Self::measures, Self::having, Self::attach,
-            Self::dims, Self::filter, Self::distinct, Self::dated, Self::placed, Self::adjective, Self::listed, Self::about,
+            Self::schedule,
+            Self::check,
+            Self::retries,
+            Self::target,
+            Self::called,
+            Self::rename,
+            Self::limit,
+            Self::order,
+            Self::latest,
+            Self::top,
+            Self::which_most,
+            Self::derived,
+            Self::measures,
+            Self::having,
+            Self::attach,
+            Self::dims,
+            Self::filter,
+            Self::distinct,
+            Self::dated,
+            Self::placed,
+            Self::adjective,
+            Self::listed,
+            Self::about,
         ];
         let mut best: Read<Clause> = None;
         for parser in parsers {
@@ -90,7 +113,12 @@ impl<'a> Reader<'a> {
         let harmless = match token.shape {
             Shape::Word => is_filler(&token.lower),
             Shape::Sign => is_punctuation(&token.text),
-            Shape::Number(_) | Shape::Ordinal(_) | Shape::Date(_) | Shape::YearMonth(..) | Shape::Time(..) | Shape::Quoted => false,
+            Shape::Number(_)
+            | Shape::Ordinal(_)
+            | Shape::Date(_)
+            | Shape::YearMonth(..)
+            | Shape::Time(..)
+            | Shape::Quoted => false,
         };
         if harmless {
             return at + 1;
@@ -106,8 +134,14 @@ impl<'a> Reader<'a> {
 
     fn not_understood(&self, at: usize, words: String) -> Problem {
         if let Some(values) = self.lexis.values_at(self.tokens, at) {
-            let places: Vec<String> = values.seen.iter().take(5).map(|s| format!("{} = {}", self.lexis.catalog.label(s.column), s.value)).collect();
-            return Problem::new(codes::AMBIGUOUS, words, "it is not clear what this value has to do with the rows").choices(places);
+            let places: Vec<String> = values
+                .seen
+                .iter()
+                .take(5)
+                .map(|s| format!("{} = {}", self.lexis.catalog.label(s.column), s.value))
+                .collect();
+            return Problem::new(codes::AMBIGUOUS, words, "it is not clear what this value has to do with the rows")
+                .choices(places);
         }
         if let Some(named) = self.lexis.columns_at(self.tokens, at) {
             let places: Vec<String> = named.columns.iter().take(6).map(|c| self.lexis.catalog.label(*c)).collect();
@@ -177,7 +211,9 @@ impl<'a> Reader<'a> {
             }
             Shape::Word => {
                 let (start, value) = match (self.any(at, &["a", "an"]), number_word(&token.lower)) {
-                    (Some(next), _) if self.any(next, &["hundred", "thousand", "million", "dozen"]).is_some() => (next, 1.0),
+                    (Some(next), _) if self.any(next, &["hundred", "thousand", "million", "dozen"]).is_some() => {
+                        (next, 1.0)
+                    }
                     (_, Some(value)) => (at + 1, value),
                     _ => return None,
                 };
@@ -185,7 +221,12 @@ impl<'a> Reader<'a> {
                 let factor = times.and_then(|_| number_word(self.lower(start))).unwrap_or(1.0);
                 Some((times.unwrap_or(start), value * factor))
             }
-            Shape::Ordinal(_) | Shape::Date(_) | Shape::YearMonth(..) | Shape::Time(..) | Shape::Quoted | Shape::Sign => None,
+            Shape::Ordinal(_)
+            | Shape::Date(_)
+            | Shape::YearMonth(..)
+            | Shape::Time(..)
+            | Shape::Quoted
+            | Shape::Sign => None,
         }
     }
 
@@ -199,7 +240,9 @@ impl<'a> Reader<'a> {
     pub(crate) fn list<T>(&self, at: usize, item: impl Fn(usize) -> Read<T>) -> Read<Vec<T>> {
         let (mut end, first) = item(at)?;
         let mut items = vec![first];
-        while let Some(next) = self.any(end, &[", and", ",", "and", "&", "and also", ", as well as", "as well as", "plus"]) {
+        while let Some(next) =
+            self.any(end, &[", and", ",", "and", "&", "and also", ", as well as", "as well as", "plus"])
+        {
             match item(next) {
                 Some((behind, found)) => {
                     items.push(found);

@@ -42,7 +42,12 @@ pub(crate) struct Definition<'a> {
 
 impl<'a> Definition<'a> {
     /// The definition's text and its name.
-    pub(crate) fn write(catalog: &'a Catalog, (draft, built, checks): (&'a Draft, &'a Built, &'a [Checked]), request: &str, options: &Options) -> (String, String) {
+    pub(crate) fn write(
+        catalog: &'a Catalog,
+        (draft, built, checks): (&'a Draft, &'a Built, &'a [Checked]),
+        request: &str,
+        options: &Options,
+    ) -> (String, String) {
         let names = names(draft, built, catalog, options);
         let mut this = Self { catalog, draft, built, checks: Vec::new(), names, out: String::new() };
         this.checks = this.grouped(checks);
@@ -96,7 +101,12 @@ impl<'a> Definition<'a> {
         tables.dedup();
         for id in tables {
             let table = self.catalog.table(id);
-            let text = format!("{}: {{extract: {{connection: {}, table: {}}}}}", task_name(self.catalog, id), scalar(&table.connection), scalar(&table.name));
+            let text = format!(
+                "{}: {{extract: {{connection: {}, table: {}}}}}",
+                task_name(self.catalog, id),
+                scalar(&table.connection),
+                scalar(&table.name)
+            );
             self.line(2, &text);
         }
     }
@@ -117,7 +127,12 @@ impl<'a> Definition<'a> {
                         Action::Warn => "watched",
                         Action::Quarantine => "clean",
                     };
-                    tasks.push(CheckTask { name: format!("{of}_{verb}"), on: check.on, action: check.action, checks: vec![check] });
+                    tasks.push(CheckTask {
+                        name: format!("{of}_{verb}"),
+                        on: check.on,
+                        action: check.action,
+                        checks: vec![check],
+                    });
                 }
             }
         }
@@ -125,14 +140,20 @@ impl<'a> Definition<'a> {
     }
 
     fn check_tasks(&mut self, before: bool) {
-        let wanted: Vec<usize> = (0..self.checks.len()).filter(|i| (self.checks[*i].on != On::Result) == before).collect();
+        let wanted: Vec<usize> =
+            (0..self.checks.len()).filter(|i| (self.checks[*i].on != On::Result) == before).collect();
         for i in wanted {
             let task = &self.checks[i];
             let input = match task.on {
                 On::Result => self.names.result.clone(),
                 On::Table(table) => task_name(self.catalog, table),
             };
-            let mut lines = vec![(2, format!("{}:", task.name)), (4, "check:".to_owned()), (6, format!("input: {input}")), (6, "expect:".to_owned())];
+            let mut lines = vec![
+                (2, format!("{}:", task.name)),
+                (4, "check:".to_owned()),
+                (6, format!("input: {input}")),
+                (6, "expect:".to_owned()),
+            ];
             lines.extend(task.checks.iter().map(|check| (8, format!("- {}", self.expectation(check, &input)))));
             let action = match task.action {
                 Action::Fail => "fail",
@@ -149,9 +170,16 @@ impl<'a> Definition<'a> {
     fn expectation(&self, check: &Checked, input: &str) -> String {
         match &check.expect {
             Expect::Plain(value) => flow_entry(value),
-            Expect::Offending(sql) => format!("sql: {}", quoted(&format!("SELECT * FROM {} WHERE {sql}", crate::ident::ident(input)))),
+            Expect::Offending(sql) => {
+                format!("sql: {}", quoted(&format!("SELECT * FROM {} WHERE {sql}", crate::ident::ident(input))))
+            }
             Expect::Known { column, table, key } => {
-                format!("references: {{column: {}, to: {}, to_column: {}}}", scalar(column), task_name(self.catalog, *table), scalar(key))
+                format!(
+                    "references: {{column: {}, to: {}, to_column: {}}}",
+                    scalar(column),
+                    task_name(self.catalog, *table),
+                    scalar(key)
+                )
             }
         }
     }
@@ -171,12 +199,23 @@ impl<'a> Definition<'a> {
     }
 
     fn load(&mut self) {
-        let clean = self.checks.iter().find(|t| t.on == On::Result && t.action == Action::Quarantine).map(|t| t.name.clone());
+        let clean =
+            self.checks.iter().find(|t| t.on == On::Result && t.action == Action::Quarantine).map(|t| t.name.clone());
         let input = clean.unwrap_or_else(|| self.names.result.clone());
         let mode = if self.draft.append == Some(true) { "append" } else { "replace" };
-        let needs: Vec<&str> = self.checks.iter().filter(|t| t.on == On::Result || t.action != Action::Quarantine).map(|t| t.name.as_str()).filter(|name| *name != input).collect();
+        let needs: Vec<&str> = self
+            .checks
+            .iter()
+            .filter(|t| t.on == On::Result || t.action != Action::Quarantine)
+            .map(|t| t.name.as_str())
+            .filter(|name| *name != input)
+            .collect();
         let needs = if needs.is_empty() { None } else { Some(format!("needs: [{}]", needs.join(", "))) };
-        let load = format!("load: {{input: {input}, connection: {}, table: {}, mode: {mode}}}", scalar(&self.names.connection), scalar(&self.names.table));
+        let load = format!(
+            "load: {{input: {input}, connection: {}, table: {}, mode: {mode}}}",
+            scalar(&self.names.connection),
+            scalar(&self.names.table)
+        );
         self.line(2, "publish:");
         self.line(4, &load);
         if let Some(needs) = needs {
@@ -188,7 +227,12 @@ impl<'a> Definition<'a> {
 fn names(draft: &Draft, built: &Built, catalog: &Catalog, options: &Options) -> Names {
     let table = draft.target_table.clone().or_else(|| draft.called.clone()).unwrap_or_else(|| built.name.clone());
     let pipeline = slug(draft.called.as_deref().unwrap_or(&table));
-    let taken = |name: &str| name == "publish" || catalog.table_ids().any(|t| task_name(catalog, t) == name || format!("{}_clean", task_name(catalog, t)) == name);
+    let taken = |name: &str| {
+        name == "publish"
+            || catalog
+                .table_ids()
+                .any(|t| task_name(catalog, t) == name || format!("{}_clean", task_name(catalog, t)) == name)
+    };
     let mut result = slug(&table);
     while taken(&result) {
         result.push_str("_result");
@@ -205,7 +249,8 @@ fn quoted(text: &str) -> String {
 /// A name bare where YAML cannot take it for anything else.
 fn scalar(text: &str) -> String {
     const WORDS: [&str; 11] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "~", "none"];
-    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-');
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-');
     if plain && !WORDS.contains(&text.to_lowercase().as_str()) { text.to_owned() } else { quoted(text) }
 }
 
@@ -220,7 +265,9 @@ fn flow_entry(value: &Value) -> String {
 fn flow(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
-        Value::Object(map) => format!("{{{}}}", map.iter().map(|(k, v)| format!("{k}: {}", flow(v))).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => {
+            format!("{{{}}}", map.iter().map(|(k, v)| format!("{k}: {}", flow(v))).collect::<Vec<_>>().join(", "))
+        }
         Value::String(text) => scalar(text),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     }

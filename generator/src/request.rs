@@ -106,19 +106,53 @@ pub(crate) enum Period {
 /// What must hold for a row.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cond {
-    Compare { column: Expr, op: Op, value: ValueM },
-    Between { column: Expr, low: ValueM, high: ValueM },
-    Columns { left: Expr, op: Op, right: Expr },
-    In { column: Option<ColumnM>, role: Role, values: Vec<ValueM>, negated: bool },
-    Null { column: ColumnM, negated: bool },
-    Like { column: ColumnM, pattern: Pattern, text: String },
-    When { column: Option<ColumnM>, period: Period, at: At },
-    Related { table: Noun, negated: bool },
+    Compare {
+        column: Expr,
+        op: Op,
+        value: ValueM,
+    },
+    Between {
+        column: Expr,
+        low: ValueM,
+        high: ValueM,
+    },
+    Columns {
+        left: Expr,
+        op: Op,
+        right: Expr,
+    },
+    In {
+        column: Option<ColumnM>,
+        role: Role,
+        values: Vec<ValueM>,
+        negated: bool,
+    },
+    Null {
+        column: ColumnM,
+        negated: bool,
+    },
+    Like {
+        column: ColumnM,
+        pattern: Pattern,
+        text: String,
+    },
+    When {
+        column: Option<ColumnM>,
+        period: Period,
+        at: At,
+    },
+    Related {
+        table: Noun,
+        negated: bool,
+    },
     All(Vec<Cond>),
     Any(Vec<Cond>),
     Not(Box<Cond>),
     /// Words whose grouping has two readings.
-    Unclear { at: At, why: &'static str },
+    Unclear {
+        at: At,
+        why: &'static str,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,11 +195,21 @@ pub(crate) enum What {
     Rows(Option<Noun>),
     /// Different values.
     Distinct(Noun),
-    Of { agg: Agg, expr: Expr },
+    Of {
+        agg: Agg,
+        expr: Expr,
+    },
     /// The group's part of all rows; `true`: in percent.
-    Share { noun: Option<Noun>, percent: bool },
+    Share {
+        noun: Option<Noun>,
+        percent: bool,
+    },
     /// The part of the rows for which something holds.
-    ShareWhere { noun: Option<Noun>, percent: bool, cond: Cond },
+    ShareWhere {
+        noun: Option<Noun>,
+        percent: bool,
+        cond: Cond,
+    },
 }
 
 /// What rows are grouped by.
@@ -175,7 +219,11 @@ pub(crate) enum Dim {
     Noun(Noun, Role),
     /// A way from one place to another: two columns.
     Route(At),
-    Unit { at: At, unit: Unit, column: Option<ColumnM> },
+    Unit {
+        at: At,
+        unit: Unit,
+        column: Option<ColumnM>,
+    },
 }
 
 /// What rows are ordered by.
@@ -224,27 +272,70 @@ pub(crate) enum Clause {
     /// Rows of this kind, named without asking for them: "of flights".
     About(Noun),
     Columns(Vec<ColumnM>),
-    Derived { expr: Expr, name: String },
+    Derived {
+        expr: Expr,
+        name: String,
+    },
     Measures(Vec<MeasureM>),
     Dims(Vec<Dim>),
     Where(Cond),
-    Having { measure: MeasureM, op: Op, value: f64 },
-    Top { n: u64, descending: bool, of: Dim, by: Key },
+    Having {
+        measure: MeasureM,
+        op: Op,
+        value: f64,
+    },
+    Top {
+        n: u64,
+        descending: bool,
+        of: Dim,
+        by: Key,
+    },
     /// "… top 10", behind what is ranked.
-    Cut { n: u64, descending: bool },
-    Order { key: Key, descending: bool },
+    Cut {
+        n: u64,
+        descending: bool,
+    },
+    Order {
+        key: Key,
+        descending: bool,
+    },
     Limit(u64),
     Distinct,
-    Latest { noun: Option<Noun>, per: Vec<Dim>, latest: bool, by: Option<ColumnM> },
-    Attach { columns: Vec<ColumnM>, instead: bool },
+    Latest {
+        noun: Option<Noun>,
+        per: Vec<Dim>,
+        latest: bool,
+        by: Option<ColumnM>,
+    },
+    Attach {
+        columns: Vec<ColumnM>,
+        instead: bool,
+    },
     /// What the result, or one column of it, is called.
     Called(String),
-    Rename { column: ColumnM, name: String },
+    Rename {
+        column: ColumnM,
+        name: String,
+    },
     /// The one measure, or this one.
-    RenameMeasure { measure: Option<MeasureM>, name: String },
-    Target { table: Option<String>, connection: Option<String>, append: Option<bool> },
-    Schedule { cron: String, zone: Option<String>, said: Vec<String> },
+    RenameMeasure {
+        measure: Option<MeasureM>,
+        name: String,
+    },
+    Target {
+        table: Option<String>,
+        connection: Option<String>,
+        append: Option<bool>,
+    },
+    Schedule {
+        cron: String,
+        zone: Option<String>,
+        said: Vec<String>,
+    },
     Checks(Vec<CheckM>),
-    Retries { times: u32, wait: Option<u64> },
+    Retries {
+        times: u32,
+        wait: Option<u64>,
+    },
     Timeout(u64),
 }

@@ -6,8 +6,11 @@ mod calendar;
 mod columns;
 mod conditions;
 mod draft;
+mod groups;
 mod measures;
 mod ranking;
+mod rows;
+mod shape;
 
 pub(crate) use build::{Built, build, explained};
 pub(crate) use conditions::op_sql;
@@ -40,7 +43,15 @@ pub(crate) type Resolved<T> = Result<T, Problem>;
 impl<'a> Resolver<'a> {
     pub(crate) fn new(reader: &'a Reader<'a>, base: TableId, now: Option<String>) -> Self {
         let query = Query::new(base);
-        Self { reader, lexis: reader.lexis, query, assumptions: Vec::new(), meanings: Vec::new(), now, keys: Vec::new() }
+        Self {
+            reader,
+            lexis: reader.lexis,
+            query,
+            assumptions: Vec::new(),
+            meanings: Vec::new(),
+            now,
+            keys: Vec::new(),
+        }
     }
 
     pub(crate) fn catalog(&self) -> &'a Catalog {

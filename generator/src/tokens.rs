@@ -130,7 +130,8 @@ fn numeric(rest: &str, at: usize, before: &[Token]) -> Option<Token> {
     if negative {
         return number(rest, sign).and_then(|(len, value)| whole(len, Shape::Number(-value)));
     }
-    date(rest).and_then(|(len, shape)| whole(len, shape))
+    date(rest)
+        .and_then(|(len, shape)| whole(len, shape))
         .or_else(|| time(rest, run).and_then(|(len, shape)| whole(len, shape)))
         .or_else(|| ordinal(rest, run).and_then(|(len, shape)| whole(len, shape)))
         .or_else(|| number(rest, 0).and_then(|(len, value)| whole(len, Shape::Number(value))))
@@ -222,7 +223,9 @@ fn sign(rest: &str, at: usize) -> Token {
     const PAIRS: [&str; 7] = [">=", "<=", "!=", "<>", "==", "'s", "’s"];
     let len = PAIRS
         .iter()
-        .find(|pair| rest.starts_with(**pair) && !(pair.ends_with('s') && rest[pair.len()..].starts_with(char::is_alphanumeric)))
+        .find(|pair| {
+            rest.starts_with(**pair) && !(pair.ends_with('s') && rest[pair.len()..].starts_with(char::is_alphanumeric))
+        })
         .map_or_else(|| rest.chars().next().map_or(1, char::len_utf8), |pair| pair.len());
     Token::new(&rest[..len], Shape::Sign, at, at + len)
 }
@@ -245,12 +248,26 @@ mod tests {
 
     #[test]
     fn numbers_dates_and_times() {
-        let shapes: Vec<Shape> = tokenise("1,000 2.5 -3 10k 2013-03-01 2013-03 6am 6:30pm 18:05 1st 9E").into_iter().map(|t| t.shape).collect();
-        assert_eq!(shapes, [
-            Shape::Number(1000.0), Shape::Number(2.5), Shape::Number(-3.0), Shape::Number(10_000.0),
-            Shape::Date(NaiveDate::from_ymd_opt(2013, 3, 1).expect("a day")), Shape::YearMonth(2013, 3),
-            Shape::Time(6, 0), Shape::Time(18, 30), Shape::Time(18, 5), Shape::Ordinal(1), Shape::Word,
-        ]);
+        let shapes: Vec<Shape> = tokenise("1,000 2.5 -3 10k 2013-03-01 2013-03 6am 6:30pm 18:05 1st 9E")
+            .into_iter()
+            .map(|t| t.shape)
+            .collect();
+        assert_eq!(
+            shapes,
+            [
+                Shape::Number(1000.0),
+                Shape::Number(2.5),
+                Shape::Number(-3.0),
+                Shape::Number(10_000.0),
+                Shape::Date(NaiveDate::from_ymd_opt(2013, 3, 1).expect("a day")),
+                Shape::YearMonth(2013, 3),
+                Shape::Time(6, 0),
+                Shape::Time(18, 30),
+                Shape::Time(18, 5),
+                Shape::Ordinal(1),
+                Shape::Word,
+            ]
+        );
     }
 
     #[test]

@@ -142,7 +142,8 @@ pub(crate) fn column_phrases(name: &str) -> Vec<Vec<String>> {
         && !first.is_empty()
     {
         let first: Vec<String> = first.iter().map(|p| stem(p)).collect();
-        let bare: Vec<Vec<String>> = phrases.iter().filter(|p| p.len() > 1).map(|p| p[..p.len() - 1].to_vec()).collect();
+        let bare: Vec<Vec<String>> =
+            phrases.iter().filter(|p| p.len() > 1).map(|p| p[..p.len() - 1].to_vec()).collect();
         for tail in ["date", "time"] {
             phrases.push([first.clone(), vec![tail.to_owned()]].concat());
         }
@@ -176,7 +177,14 @@ mod tests {
 
     #[test]
     fn plurals_meet_their_singular() {
-        for (many, one) in [("flights", "flight"), ("countries", "country"), ("statuses", "status"), ("addresses", "address"), ("boxes", "box"), ("prices", "price")] {
+        for (many, one) in [
+            ("flights", "flight"),
+            ("countries", "country"),
+            ("statuses", "status"),
+            ("addresses", "address"),
+            ("boxes", "box"),
+            ("prices", "price"),
+        ] {
             assert_eq!(stem(many), stem(one), "{many}");
         }
         assert_eq!(stem("status"), "status");

@@ -1,16 +1,120 @@
 //! Checks: "fail if an email is missing", "make sure ids are unique", "set aside rows with a negative total".
 
-use super::{Read, Reader, condition::negate};
-use crate::request::{Action, CheckM, Clause, ColumnM, Cond, Op, Rule};
+use super::{Read, Reader};
+use crate::request::{Action, CheckM, Clause, ColumnM, Op, Rule};
 
-const FAIL: [&str; 26] = ["fail if", "fail when", "stop if", "stop when", "abort if", "abort when", "error if", "raise an error if", "break if", "fail the run if", "fail the pipeline if", "it should fail if", "fail it if", "and fail if",
-    "fail loudly if", "fail the load if", "make it fail if", "should fail if", "must fail if", "do not load if", "do not load anything if", "do not publish if", "do not save if", "do not save it if", "do not save anything if", "stop the run if"];
-const WARN: [&str; 11] = ["warn if", "warn when", "warn me if", "warn me when", "warn us if", "warn about", "give a warning if", "and warn if", "only warn if", "just warn if", "log a warning if"];
-const ASIDE: [&str; 12] = ["set aside", "quarantine", "put aside", "isolate", "move aside", "set apart", "put in quarantine", "and set aside", "and quarantine", "setting aside", "quarantining", "keep aside"];
-const ENSURE: [&str; 20] = ["make sure that", "make sure", "ensure that", "ensure", "check that", "check", "verify that", "verify", "validate that", "validate", "assert that", "assert", "require that", "require", "expect that", "expect",
-    "guarantee that", "guarantee", "be sure that", "making sure"];
-const ANY_ROW: [&str; 18] = ["any row has", "any row with", "a row has", "there is a row with", "there are rows with", "any rows have", "some row has", "there is", "there are", "any", "an", "a", "the", "some", "rows with", "rows have", "any of the", "one of the"];
-const GONE: [&str; 13] = ["missing", "null", "empty", "unknown", "blank", "absent", "not set", "not there", "not present", "not given", "is not set", "unset", "not filled in"];
+const FAIL: [&str; 26] = [
+    "fail if",
+    "fail when",
+    "stop if",
+    "stop when",
+    "abort if",
+    "abort when",
+    "error if",
+    "raise an error if",
+    "break if",
+    "fail the run if",
+    "fail the pipeline if",
+    "it should fail if",
+    "fail it if",
+    "and fail if",
+    "fail loudly if",
+    "fail the load if",
+    "make it fail if",
+    "should fail if",
+    "must fail if",
+    "do not load if",
+    "do not load anything if",
+    "do not publish if",
+    "do not save if",
+    "do not save it if",
+    "do not save anything if",
+    "stop the run if",
+];
+const WARN: [&str; 11] = [
+    "warn if",
+    "warn when",
+    "warn me if",
+    "warn me when",
+    "warn us if",
+    "warn about",
+    "give a warning if",
+    "and warn if",
+    "only warn if",
+    "just warn if",
+    "log a warning if",
+];
+const ASIDE: [&str; 12] = [
+    "set aside",
+    "quarantine",
+    "put aside",
+    "isolate",
+    "move aside",
+    "set apart",
+    "put in quarantine",
+    "and set aside",
+    "and quarantine",
+    "setting aside",
+    "quarantining",
+    "keep aside",
+];
+const ENSURE: [&str; 20] = [
+    "make sure that",
+    "make sure",
+    "ensure that",
+    "ensure",
+    "check that",
+    "check",
+    "verify that",
+    "verify",
+    "validate that",
+    "validate",
+    "assert that",
+    "assert",
+    "require that",
+    "require",
+    "expect that",
+    "expect",
+    "guarantee that",
+    "guarantee",
+    "be sure that",
+    "making sure",
+];
+const ANY_ROW: [&str; 18] = [
+    "any row has",
+    "any row with",
+    "a row has",
+    "there is a row with",
+    "there are rows with",
+    "any rows have",
+    "some row has",
+    "there is",
+    "there are",
+    "any",
+    "an",
+    "a",
+    "the",
+    "some",
+    "rows with",
+    "rows have",
+    "any of the",
+    "one of the",
+];
+pub(super) const GONE: [&str; 13] = [
+    "missing",
+    "null",
+    "empty",
+    "unknown",
+    "blank",
+    "absent",
+    "not set",
+    "not there",
+    "not present",
+    "not given",
+    "is not set",
+    "unset",
+    "not filled in",
+];
 
 impl Reader<'_> {
     /// One check.
@@ -26,7 +130,8 @@ impl Reader<'_> {
     fn rules(&self, at: usize, joints: &[&str], rule: impl Fn(usize) -> Read<Rule>) -> Read<Vec<Rule>> {
         let (mut end, first) = rule(at)?;
         let mut rules = vec![first];
-        while let Some((behind, next)) = self.any(end, joints).and_then(|p| rule(self.skip(p, &["that", "if", "when"]))) {
+        while let Some((behind, next)) = self.any(end, joints).and_then(|p| rule(self.skip(p, &["that", "if", "when"])))
+        {
             rules.push(next);
             end = behind;
         }
@@ -34,7 +139,10 @@ impl Reader<'_> {
     }
 
     fn failing(&self, at: usize) -> Option<(usize, Action, Vec<Rule>)> {
-        let (p, action) = self.any(at, &FAIL).map(|p| (p, Action::Fail)).or_else(|| self.any(at, &WARN).map(|p| (p, Action::Warn)))?;
+        let (p, action) = self
+            .any(at, &FAIL)
+            .map(|p| (p, Action::Fail))
+            .or_else(|| self.any(at, &WARN).map(|p| (p, Action::Warn)))?;
         let (end, rules) = self.rules(p, &["or", ", or", "or if", ", or if", "or when"], |p| self.wrong(p))?;
         Some((end, action, rules))
     }
@@ -42,16 +150,52 @@ impl Reader<'_> {
     fn aside(&self, at: usize) -> Option<(usize, Action, Vec<Rule>)> {
         let p = self.any(at, &ASIDE)?;
         let p = self.skip(p, &["all", "the", "any"]);
-        let p = self.any(p, &["rows", "records", "those", "ones", "everything"]).or_else(|| self.rows(p).map(|(end, _)| end))?;
-        let p = self.any(p, &["with a", "with an", "with", "where the", "where", "that have", "whose", "without", "for which", "which have", "that are", "having", "if", "when", "in which"]).map(|end| if self.lower(end - 1) == "without" { end - 1 } else { end })?;
-        let (end, rules) = self.rules(p, &["or", ", or", "or with a", "or with an", "or with", "or without"], |p| self.wrong(if self.lower(p.saturating_sub(1)) == "without" { p - 1 } else { p }))?;
+        let p = self
+            .any(p, &["rows", "records", "those", "ones", "everything"])
+            .or_else(|| self.rows(p).map(|(end, _)| end))?;
+        let p = self
+            .any(
+                p,
+                &[
+                    "with a",
+                    "with an",
+                    "with",
+                    "where the",
+                    "where",
+                    "that have",
+                    "whose",
+                    "without",
+                    "for which",
+                    "which have",
+                    "that are",
+                    "having",
+                    "if",
+                    "when",
+                    "in which",
+                ],
+            )
+            .map(|end| if self.lower(end - 1) == "without" { end - 1 } else { end })?;
+        let (end, rules) = self.rules(p, &["or", ", or", "or with a", "or with an", "or with", "or without"], |p| {
+            self.wrong(if self.lower(p.saturating_sub(1)) == "without" { p - 1 } else { p })
+        })?;
         Some((end, Action::Quarantine, rules))
     }
 
     fn ensured(&self, at: usize) -> Option<(usize, Action, Vec<Rule>)> {
         let p = self.any(at, &ENSURE)?;
         let (end, rule) = self.rules(p, &["and", ", and", "and that", ", and that", ","], |p| self.right(p))?;
-        match self.any(self.skip(end, &[","]), &["otherwise warn", "or warn", "and warn otherwise", "and warn if not", "warn otherwise", "warn if not", "else warn"]) {
+        match self.any(
+            self.skip(end, &[","]),
+            &[
+                "otherwise warn",
+                "or warn",
+                "and warn otherwise",
+                "and warn if not",
+                "warn otherwise",
+                "warn if not",
+                "else warn",
+            ],
+        ) {
             Some(end) => Some((end, Action::Warn, rule)),
             None => Some((end, Action::Fail, rule)),
         }
@@ -59,31 +203,108 @@ impl Reader<'_> {
 
     /// What rows must not be like.
     fn wrong(&self, at: usize) -> Read<Rule> {
-        [self.doubled(at), self.gone(at), self.too_few(at), self.never(at), self.stranger(at)].into_iter().flatten().max_by_key(|(end, _)| *end)
+        [self.doubled(at), self.gone(at), self.too_few(at), self.never(at), self.stranger(at)]
+            .into_iter()
+            .flatten()
+            .max_by_key(|(end, _)| *end)
     }
 
     /// "order ids are not unique", "there are duplicate emails", "an email appears twice".
     fn doubled(&self, at: usize) -> Read<Rule> {
         let at = self.skip(at, &["there are any", "there are", "there is a", "any", "we find", "there is any"]);
-        if let Some(p) = self.any(at, &["duplicate", "duplicates of", "duplicates in", "duplicated", "repeated", "duplicates in the", "duplicates by", "a duplicate"]) {
+        if let Some(p) = self.any(
+            at,
+            &[
+                "duplicate",
+                "duplicates of",
+                "duplicates in",
+                "duplicated",
+                "repeated",
+                "duplicates in the",
+                "duplicates by",
+                "a duplicate",
+            ],
+        ) {
             let (end, columns) = self.list(p, |p| self.column(p))?;
             return Some((end, Rule::Unique(columns)));
         }
         let (end, columns) = self.list(self.skip(at, &["the same", "any", "an", "a"]), |p| self.column(p))?;
-        let end = self.any(end, &["is not unique", "are not unique", "is duplicated", "are duplicated", "appears twice", "appears more than once", "occurs twice", "occurs more than once", "has duplicates", "have duplicates",
-            "repeats", "is repeated", "are repeated", "is there twice", "comes twice", "appear twice", "appear more than once", "has a duplicate", "together are not unique", "values repeat", "is used twice", "exists twice"])?;
+        let end = self.any(
+            end,
+            &[
+                "is not unique",
+                "are not unique",
+                "is duplicated",
+                "are duplicated",
+                "appears twice",
+                "appears more than once",
+                "occurs twice",
+                "occurs more than once",
+                "has duplicates",
+                "have duplicates",
+                "repeats",
+                "is repeated",
+                "are repeated",
+                "is there twice",
+                "comes twice",
+                "appear twice",
+                "appear more than once",
+                "has a duplicate",
+                "together are not unique",
+                "values repeat",
+                "is used twice",
+                "exists twice",
+            ],
+        )?;
         Some((end, Rule::Unique(columns)))
     }
 
     /// "an email is missing", "a row has no carrier", "email or country is null".
     fn gone(&self, at: usize) -> Read<Rule> {
         let start = self.skip(at, &ANY_ROW);
-        if let Some(p) = self.any(start, &["missing", "no", "without", "without an", "without a", "null", "empty", "a missing", "an empty", "with no", "with a missing", "without any"]) {
+        if let Some(p) = self.any(
+            start,
+            &[
+                "missing",
+                "no",
+                "without",
+                "without an",
+                "without a",
+                "null",
+                "empty",
+                "a missing",
+                "an empty",
+                "with no",
+                "with a missing",
+                "without any",
+            ],
+        ) {
             let (end, columns) = self.columns_or(p)?;
             return Some((end, Rule::NotNull(columns)));
         }
         if let Some((q, _)) = self.rows(start) {
-            if let Some(p) = self.any(q, &["has no", "have no", "lacks a", "lacks an", "lacks", "without a", "without an", "without", "has a missing", "has an empty", "is without", "do not have a", "do not have an", "does not have a", "does not have an", "with no", "has a null"]) {
+            if let Some(p) = self.any(
+                q,
+                &[
+                    "has no",
+                    "have no",
+                    "lacks a",
+                    "lacks an",
+                    "lacks",
+                    "without a",
+                    "without an",
+                    "without",
+                    "has a missing",
+                    "has an empty",
+                    "is without",
+                    "do not have a",
+                    "do not have an",
+                    "does not have a",
+                    "does not have an",
+                    "with no",
+                    "has a null",
+                ],
+            ) {
                 let (end, columns) = self.columns_or(p)?;
                 return Some((end, Rule::NotNull(columns)));
             }
@@ -93,10 +314,13 @@ impl Reader<'_> {
         self.any(p, &GONE).map(|end| (end, Rule::NotNull(columns)))
     }
 
-    fn columns_or(&self, at: usize) -> Read<Vec<ColumnM>> {
+    pub(super) fn columns_or(&self, at: usize) -> Read<Vec<ColumnM>> {
         let (mut end, first) = self.column(at)?;
         let mut columns = vec![first];
-        while let Some((behind, column)) = self.any(end, &["or", "and", ",", ", or", ", and"]).and_then(|p| self.column(self.skip(p, &["any", "an", "a"]))) {
+        while let Some((behind, column)) = self
+            .any(end, &["or", "and", ",", ", or", ", and"])
+            .and_then(|p| self.column(self.skip(p, &["any", "an", "a"])))
+        {
             columns.push(column);
             end = behind;
         }
@@ -104,21 +328,51 @@ impl Reader<'_> {
     }
 
     fn too_few(&self, at: usize) -> Read<Rule> {
-        if let Some(end) = self.any(at, &["there are no rows", "it is empty", "the result is empty", "nothing comes out", "no rows come out", "the table is empty", "there is no data", "there are no results", "the output is empty", "no rows are found"]) {
+        if let Some(end) = self.any(
+            at,
+            &[
+                "there are no rows",
+                "it is empty",
+                "the result is empty",
+                "nothing comes out",
+                "no rows come out",
+                "the table is empty",
+                "there is no data",
+                "there are no results",
+                "the output is empty",
+                "no rows are found",
+            ],
+        ) {
             return Some((end, Rule::Rows(Some(1), None)));
         }
         let (end, op, n) = self.row_bound(at)?;
-        Some((end, match op {
-            Op::Lt => Rule::Rows(Some(n), None),
-            Op::Le => Rule::Rows(Some(n + 1), None),
-            Op::Gt => Rule::Rows(None, Some(n)),
-            Op::Ge => Rule::Rows(None, n.checked_sub(1)),
-            Op::Eq | Op::Ne => return None,
-        }))
+        Some((
+            end,
+            match op {
+                Op::Lt => Rule::Rows(Some(n), None),
+                Op::Le => Rule::Rows(Some(n + 1), None),
+                Op::Gt => Rule::Rows(None, Some(n)),
+                Op::Ge => Rule::Rows(None, n.checked_sub(1)),
+                Op::Eq | Op::Ne => return None,
+            },
+        ))
     }
 
-    fn row_bound(&self, at: usize) -> Option<(usize, Op, u64)> {
-        let p = self.skip(at, &["there are", "we have", "it has", "the result has", "we get", "the table has", "it returns", "the output has", "there is"]);
+    pub(super) fn row_bound(&self, at: usize) -> Option<(usize, Op, u64)> {
+        let p = self.skip(
+            at,
+            &[
+                "there are",
+                "we have",
+                "it has",
+                "the result has",
+                "we get",
+                "the table has",
+                "it returns",
+                "the output has",
+                "there is",
+            ],
+        );
         let (p, op) = self.comparator(p)?;
         let (p, n) = self.count(p)?;
         let end = self.any(p, &["rows", "row", "results", "records", "lines"])?;
@@ -134,92 +388,22 @@ impl Reader<'_> {
     /// "a carrier is not in airlines".
     fn stranger(&self, at: usize) -> Read<Rule> {
         let (p, column) = self.column(self.skip(at, &ANY_ROW))?;
-        let p = self.any(p, &["is not in", "are not in", "is not found in", "does not exist in", "is missing from", "is missing in", "does not appear in", "is unknown in", "are missing from", "is not one of the"])?;
+        let p = self.any(
+            p,
+            &[
+                "is not in",
+                "are not in",
+                "is not found in",
+                "does not exist in",
+                "is missing from",
+                "is missing in",
+                "does not appear in",
+                "is unknown in",
+                "are missing from",
+                "is not one of the",
+            ],
+        )?;
         let (end, noun) = self.rows(p)?;
         Some((self.skip(end, &["table"]), Rule::Known(column, *noun.tables.first()?)))
-    }
-
-    /// What rows must be like.
-    fn right(&self, at: usize) -> Read<Rule> {
-        [self.unique(at), self.always_there(at), self.enough(at), self.none_is(at), self.holds(at), self.known(at)].into_iter().flatten().max_by_key(|(end, _)| *end)
-    }
-
-    fn unique(&self, at: usize) -> Read<Rule> {
-        if let Some(p) = self.any(at, &["there are no duplicate", "no duplicate", "there are no duplicates in", "there are no duplicates of", "no duplicates in", "there are no duplicates by", "there is no duplicate", "no two rows have the same", "no two rows share a", "no two rows share the same"]) {
-            let (end, columns) = self.list(p, |p| self.column(p))?;
-            return Some((end, Rule::Unique(columns)));
-        }
-        let start = self.skip(at, &["every", "each", "all", "the", "the combination of"]);
-        let (end, columns) = self.list(start, |p| self.column(p))?;
-        let end = self.any(end, &["is unique", "are unique", "is always unique", "has no duplicates", "have no duplicates", "never repeats", "do not repeat", "together are unique", "appears only once", "does not repeat", "appears once", "are distinct", "must be unique", "occurs only once"])?;
-        Some((end, Rule::Unique(columns)))
-    }
-
-    fn always_there(&self, at: usize) -> Read<Rule> {
-        if let Some(p) = self.any(at, &["no"]) {
-            let (end, columns) = self.columns_or(p)?;
-            let end = self.skip(end, &["is", "are", "values are", "value is"]);
-            return self.any(end, &GONE).map(|end| (end, Rule::NotNull(columns)));
-        }
-        if let Some(p) = self.any(at, &["every row has", "each row has", "all rows have", "every row has a", "every row has an", "all rows have a", "all rows have an"]).or_else(|| {
-            let p = self.any(at, &["every", "each", "all"])?;
-            let (end, _) = self.rows(p)?;
-            self.any(end, &["has", "have", "has a", "has an", "have a", "have an"])
-        }) {
-            let (end, columns) = self.list(p, |p| self.column(p))?;
-            return Some((end, Rule::NotNull(columns)));
-        }
-        let start = self.skip(at, &["every", "each", "all", "the", "that"]);
-        let (end, columns) = self.list(start, |p| self.column(p))?;
-        let end = self.any(end, &["is never missing", "are never missing", "is not missing", "are not missing", "is never null", "are never null", "is not null", "are not null", "is never empty", "is not empty", "is always present",
-            "is always set", "are always set", "are set", "is set", "is present", "are present", "is always there", "are not empty", "is filled", "are filled", "is filled in", "is known", "are known", "is always known", "is given", "are never empty", "are always present"])?;
-        Some((end, Rule::NotNull(columns)))
-    }
-
-    fn enough(&self, at: usize) -> Read<Rule> {
-        if let Some(end) = self.any(at, &["it is not empty", "the result is not empty", "there are rows", "there is at least one row", "there is data", "the table is not empty"]) {
-            return Some((end, Rule::Rows(Some(1), None)));
-        }
-        let (end, op, n) = self.row_bound(at)?;
-        Some((end, match op {
-            Op::Ge => Rule::Rows(Some(n), None),
-            Op::Gt => Rule::Rows(Some(n + 1), None),
-            Op::Le => Rule::Rows(None, Some(n)),
-            Op::Lt => Rule::Rows(None, n.checked_sub(1)),
-            Op::Eq => Rule::Rows(Some(n), Some(n)),
-            Op::Ne => return None,
-        }))
-    }
-
-    /// "no quantity is negative".
-    fn none_is(&self, at: usize) -> Read<Rule> {
-        let p = self.any(at, &["no", "no row has", "there is no row with", "there are no rows with", "no row has a", "there is no", "there are no"])?;
-        self.conditions(p).map(|(end, cond)| (end, Rule::Never(cond)))
-    }
-
-    fn holds(&self, at: usize) -> Read<Rule> {
-        let start = self.skip(at, &["every", "each", "all", "the", "that", "any"]);
-        let (end, cond) = self.conditions(start)?;
-        // "is never negative" was read as its opposite; a rule for all rows keeps it so.
-        Some((end, Rule::Always(cond)))
-    }
-
-    fn known(&self, at: usize) -> Read<Rule> {
-        let (p, column) = self.column(self.skip(at, &["every", "each", "all"]))?;
-        let p = self.any(p, &["is in", "exists in", "is found in", "is known in", "appears in", "are in", "exist in", "are found in", "is one of the"])?;
-        let (end, noun) = self.rows(p)?;
-        Some((self.skip(end, &["table"]), Rule::Known(column, *noun.tables.first()?)))
-    }
-
-    /// What the rows of a share have in common: "… that departed late".
-    pub(super) fn share_condition(&self, at: usize) -> Read<Cond> {
-        let p = self.any(at, &["with", "where", "whose", "that have", "that had", "that", "which", "which had", "having", "with a", "with an", "had", "have", "has", "are", "were", "was", "is"])?;
-        let not = self.any(p, &["not"]);
-        let (end, cond) = self.condition(not.unwrap_or(p)).or_else(|| {
-            let (end, clause) = self.placed(at)?;
-            let Clause::Where(cond) = clause else { return None };
-            (!matches!(self.lower(at), "in" | "from" | "to" | "at" | "by" | "of" | "on" | "for")).then_some((end, cond))
-        })?;
-        Some((end, if not.is_some() { negate(cond) } else { cond }))
     }
 }

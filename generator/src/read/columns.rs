@@ -12,7 +12,10 @@ impl Reader<'_> {
     /// A column: "dep_delay", "the departure delay", "airline's name", "name of the destination airport".
     pub(crate) fn column(&self, at: usize) -> Read<ColumnM> {
         let start = self.the(at);
-        let mut found = [self.owned(start), self.reversed(start), self.plain(start)].into_iter().flatten().max_by_key(|(end, _)| *end)?;
+        let mut found = [self.owned(start), self.reversed(start), self.plain(start)]
+            .into_iter()
+            .flatten()
+            .max_by_key(|(end, _)| *end)?;
         found.0 = self.skip(found.0, &["column", "field", "columns", "fields"]);
         // "origin airport", "carrier code": the noun behind only says what the column holds.
         if found.1.via.is_empty() {
@@ -26,7 +29,10 @@ impl Reader<'_> {
         let named = self.lexis.columns_at(self.tokens, at)?;
         let end = at + named.len;
         let plural = self.tokens[end - 1].shape == Shape::Word && plural(&self.tokens[end - 1].lower);
-        Some((end, ColumnM { at: at..end, columns: named.columns, via: Vec::new(), tail: named.tail, plural, owner: None }))
+        Some((
+            end,
+            ColumnM { at: at..end, columns: named.columns, via: Vec::new(), tail: named.tail, plural, owner: None },
+        ))
     }
 
     fn redundant(&self, at: usize, columns: &[ColumnId]) -> usize {
@@ -67,7 +73,8 @@ impl Reader<'_> {
             let behind = self.lexis.table_at(self.tokens, end).filter(|(_, t)| t.iter().any(|t| tables.contains(t)));
             (end + behind.map_or(0, |(len, _)| len), Owner { tables, keys })
         });
-        let table = self.lexis.table_at(self.tokens, at).map(|(len, tables)| (at + len, Owner { tables, keys: Vec::new() }));
+        let table =
+            self.lexis.table_at(self.tokens, at).map(|(len, tables)| (at + len, Owner { tables, keys: Vec::new() }));
         [key.filter(|(_, o)| !o.keys.is_empty()), table].into_iter().flatten().max_by_key(|(end, _)| *end)
     }
 
@@ -97,7 +104,19 @@ impl Reader<'_> {
             let start = self.skip(at + 1, &["the", "of the", "rows of", "rows in", "data from"]);
             return self.rows(start).map(|(end, noun)| (end, Clause::Noun(noun)));
         }
-        if let Some(rows) = self.any(at, &["all rows of", "all rows in", "rows of", "rows in", "rows from", "the rows of", "records of", "the table"]) {
+        if let Some(rows) = self.any(
+            at,
+            &[
+                "all rows of",
+                "all rows in",
+                "rows of",
+                "rows in",
+                "rows from",
+                "the rows of",
+                "records of",
+                "the table",
+            ],
+        ) {
             return self.rows(rows).map(|(end, noun)| (end, Clause::Noun(noun)));
         }
         let (end, noun) = self.noun(at)?;
@@ -129,10 +148,28 @@ impl Reader<'_> {
 
     /// "with the airline's name", "including their manufacturer", "carrier names instead of codes".
     pub(super) fn attach(&self, at: usize) -> Read<Clause> {
-        let lead = self.any(at, &[
-            "with", "including", "include", "together with", "along with", "plus", "showing", "using", "use", "and show", "joined with", "and add",
-            "add", "enriched with", "and include", "as well as", "with both",
-        ]);
+        let lead = self.any(
+            at,
+            &[
+                "with",
+                "including",
+                "include",
+                "together with",
+                "along with",
+                "plus",
+                "showing",
+                "using",
+                "use",
+                "and show",
+                "joined with",
+                "and add",
+                "add",
+                "enriched with",
+                "and include",
+                "as well as",
+                "with both",
+            ],
+        );
         if let Some(start) = lead {
             let (end, columns) = self.column_list(start)?;
             let (end, instead) = self.instead(end);
@@ -158,9 +195,32 @@ impl Reader<'_> {
 
     /// "distinct destinations", "the different carriers".
     pub(super) fn distinct(&self, at: usize) -> Read<Clause> {
-        let lead = ["distinct", "unique", "different", "without duplicates", "no duplicates", "remove duplicates", "drop duplicates",
-            "without duplicate rows", "remove duplicate rows", "removing duplicates", "deduplicated", "deduplicate", "de duplicate",
-            "remove exact duplicates", "remove the duplicates", "remove all duplicates", "ignoring duplicates", "each only once", "each once", "remove duplicate", "drop duplicate", "without duplicate", "remove repeated", "removing duplicate"];
+        let lead = [
+            "distinct",
+            "unique",
+            "different",
+            "without duplicates",
+            "no duplicates",
+            "remove duplicates",
+            "drop duplicates",
+            "without duplicate rows",
+            "remove duplicate rows",
+            "removing duplicates",
+            "deduplicated",
+            "deduplicate",
+            "de duplicate",
+            "remove exact duplicates",
+            "remove the duplicates",
+            "remove all duplicates",
+            "ignoring duplicates",
+            "each only once",
+            "each once",
+            "remove duplicate",
+            "drop duplicate",
+            "without duplicate",
+            "remove repeated",
+            "removing duplicate",
+        ];
         let end = self.any(at, &lead)?;
         // An adjective needs its noun; "are unique" asks for something else.
         let adjective = matches!(self.lower(end - 1), "distinct" | "unique" | "different" | "duplicate" | "repeated");

@@ -15,7 +15,10 @@ const AGGREGATES: [(&[&str], Agg); 6] = [
 impl Reader<'_> {
     /// One or several measures.
     pub(super) fn measures(&self, at: usize) -> Read<Clause> {
-        let at = self.skip(at, &["with", "and", "show", "including", "together with", "along with", "plus", "compute", "as well as"]);
+        let at = self.skip(
+            at,
+            &["with", "and", "show", "including", "together with", "along with", "plus", "compute", "as well as"],
+        );
         let (end, lists) = self.list(at, |p| self.measure_group(p))?;
         Some((end, Clause::Measures(lists.concat())))
     }
@@ -57,7 +60,25 @@ impl Reader<'_> {
     }
 
     fn counted(&self, at: usize) -> Read<What> {
-        let many = self.any(at, &["how many", "number of", "count of", "no. of", "# of", "count the", "count", "total number of", "the number of", "counts of", "numbers of", "amount of", "row count of", "total count of"]);
+        let many = self.any(
+            at,
+            &[
+                "how many",
+                "number of",
+                "count of",
+                "no. of",
+                "# of",
+                "count the",
+                "count",
+                "total number of",
+                "the number of",
+                "counts of",
+                "numbers of",
+                "amount of",
+                "row count of",
+                "total count of",
+            ],
+        );
         if let Some(start) = many {
             return self.counted_noun(start);
         }
@@ -92,9 +113,12 @@ impl Reader<'_> {
     /// "average humidity and visibility": the aggregate goes on for further columns of numbers.
     fn further(&self, at: usize, mut exprs: Vec<Expr>) -> (usize, Vec<Expr>) {
         let mut end = at;
-        while let Some((behind, column)) = self.any(end, &[", and", ",", "and", "&"]).filter(|p| !self.aggregate_at(*p)).and_then(|p| self.column(p)) {
+        while let Some((behind, column)) =
+            self.any(end, &[", and", ",", "and", "&"]).filter(|p| !self.aggregate_at(*p)).and_then(|p| self.column(p))
+        {
             let number = column.columns.iter().all(|c| self.lexis.catalog.column(*c).kind.is_number());
-            let said = self.comparator(behind).is_some() || self.any(behind, &["is", "are", "was", "as", "="]).is_some();
+            let said =
+                self.comparator(behind).is_some() || self.any(behind, &["is", "are", "was", "as", "="]).is_some();
             if !number || said || column.tail || self.target(end).is_some() {
                 break;
             }
@@ -106,7 +130,24 @@ impl Reader<'_> {
 
     /// "quantity sold", "distance flown": the verb adds nothing to the number.
     fn done(&self, at: usize) -> usize {
-        self.skip(at, &["sold", "flown", "operated", "travelled", "traveled", "covered", "ordered", "placed", "made", "recorded", "measured", "that were placed", "that were made"])
+        self.skip(
+            at,
+            &[
+                "sold",
+                "flown",
+                "operated",
+                "travelled",
+                "traveled",
+                "covered",
+                "ordered",
+                "placed",
+                "made",
+                "recorded",
+                "measured",
+                "that were placed",
+                "that were made",
+            ],
+        )
     }
 
     fn flown(&self, at: usize) -> usize {
@@ -121,7 +162,10 @@ impl Reader<'_> {
     }
 
     fn aggregate(&self, at: usize) -> Read<Agg> {
-        AGGREGATES.iter().filter_map(|(words, agg)| self.any(at, words).map(|end| (end, *agg))).max_by_key(|(end, _)| *end)
+        AGGREGATES
+            .iter()
+            .filter_map(|(words, agg)| self.any(at, words).map(|end| (end, *agg)))
+            .max_by_key(|(end, _)| *end)
     }
 
     fn aggregated(&self, at: usize) -> Read<Vec<MeasureM>> {
@@ -134,7 +178,9 @@ impl Reader<'_> {
             }
         }
         let mut aggs = vec![first];
-        while let Some((next, agg)) = self.any(end, &[", and", ",", "and", "&", "/"]).and_then(|p| self.aggregate(self.the(p))) {
+        while let Some((next, agg)) =
+            self.any(end, &[", and", ",", "and", "&", "/"]).and_then(|p| self.aggregate(self.the(p)))
+        {
             aggs.push(agg);
             end = next;
         }
@@ -157,16 +203,33 @@ impl Reader<'_> {
         if end - second < 2 || self.lexis.columns_at(self.tokens, at).is_some_and(|n| !n.tail) {
             return None;
         }
-        let left = ColumnM { at: at..end, columns: left.columns, via: Vec::new(), tail: false, plural: false, owner: None };
+        let left =
+            ColumnM { at: at..end, columns: left.columns, via: Vec::new(), tail: false, plural: false, owner: None };
         Some((end, vec![Expr::Column(left), Expr::Column(right)]))
     }
 
     /// "percentage of flights with …", "share of orders per status".
     fn share(&self, at: usize) -> Read<What> {
         let (start, percent) = self
-            .any(at, &["percentage of", "percent of", "what percentage of", "what percent of", "% of", "percentages of"])
+            .any(
+                at,
+                &["percentage of", "percent of", "what percentage of", "what percent of", "% of", "percentages of"],
+            )
             .map(|end| (end, true))
-            .or_else(|| self.any(at, &["share of", "fraction of", "proportion of", "what share of", "what fraction of", "what proportion of"]).map(|end| (end, false)))?;
+            .or_else(|| {
+                self.any(
+                    at,
+                    &[
+                        "share of",
+                        "fraction of",
+                        "proportion of",
+                        "what share of",
+                        "what fraction of",
+                        "what proportion of",
+                    ],
+                )
+                .map(|end| (end, false))
+            })?;
         let (end, noun) = self.rows(start)?;
         if let Some((behind, cond)) = self.share_condition(end) {
             return Some((behind, What::ShareWhere { noun: Some(noun), percent, cond }));

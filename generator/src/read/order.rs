@@ -3,11 +3,27 @@
 use super::{Read, Reader};
 use crate::request::{Clause, Dim, Key, MeasureM, Noun, What};
 
-const HIGH: [&str; 12] = ["most", "highest", "largest", "biggest", "greatest", "longest", "maximum", "top", "worst", "busiest", "max", "best"];
+const HIGH: [&str; 12] = [
+    "most", "highest", "largest", "biggest", "greatest", "longest", "maximum", "top", "worst", "busiest", "max", "best",
+];
 const LOW: [&str; 8] = ["fewest", "least", "lowest", "smallest", "shortest", "minimum", "min", "quietest"];
 const LATE: [&str; 5] = ["latest", "newest", "most recent", "youngest", "last"];
 const EARLY: [&str; 3] = ["earliest", "oldest", "first"];
-const BEHIND: [&str; 13] = ["with", "having", "that have", "which have", "that has", "who have", "with the", "have", "has", "had", "that had", "which had", "who had"];
+const BEHIND: [&str; 13] = [
+    "with",
+    "having",
+    "that have",
+    "which have",
+    "that has",
+    "who have",
+    "with the",
+    "have",
+    "has",
+    "had",
+    "that had",
+    "which had",
+    "who had",
+];
 
 impl Reader<'_> {
     /// High first or low first.
@@ -26,7 +42,8 @@ impl Reader<'_> {
     }
 
     fn top_n(&self, at: usize) -> Read<Clause> {
-        let (p, descending) = self.any(at, &["top"]).map(|p| (p, true)).or_else(|| self.any(at, &["bottom"]).map(|p| (p, false)))?;
+        let (p, descending) =
+            self.any(at, &["top"]).map(|p| (p, true)).or_else(|| self.any(at, &["bottom"]).map(|p| (p, false)))?;
         let (p, n) = self.count(p)?;
         let (end, of) = self.dim(self.skip(p, &["of the", "of"]))?;
         let (end, by) = self.ranked_by(end)?;
@@ -41,7 +58,9 @@ impl Reader<'_> {
             let (q, n) = if counted.is_none() { self.count(q)? } else { (q, n) };
             let (end, of) = self.dim(q)?;
             let by = self.any(end, &["by"]).and_then(|b| self.expr(b));
-            let per = self.any(by.as_ref().map_or(end, |(e, _)| *e), &["per", "for each", "of each", "for every", "of every"]).is_some();
+            let per = self
+                .any(by.as_ref().map_or(end, |(e, _)| *e), &["per", "for each", "of each", "for every", "of every"])
+                .is_some();
             if per {
                 return None;
             }
@@ -75,7 +94,8 @@ impl Reader<'_> {
         let (q, descending) = self.degree(q)?;
         let word = self.lower(q - 1).to_owned();
         let (end, by) = self.ranking(q)?;
-        (word != "best" && (word != "worst" || self.about_delay(q, end))).then_some((end, Clause::Top { n, descending, of, by }))
+        (word != "best" && (word != "worst" || self.about_delay(q, end)))
+            .then_some((end, Clause::Top { n, descending, of, by }))
     }
 
     /// Only of delays it is clear which end is the worst.
@@ -85,18 +105,36 @@ impl Reader<'_> {
 
     /// "which carrier had the most flights", "which 3 airports had the highest average delay".
     pub(super) fn which_most(&self, at: usize) -> Read<Clause> {
-        let start = self.any(at, &["which", "what", "who", "at which", "in which", "on which", "from which", "what are the", "which are the", "what is the", "which is the", "which of the"])?;
+        let start = self.any(
+            at,
+            &[
+                "which",
+                "what",
+                "who",
+                "at which",
+                "in which",
+                "on which",
+                "from which",
+                "what are the",
+                "which are the",
+                "what is the",
+                "which is the",
+                "which of the",
+            ],
+        )?;
         self.n_with(start).or_else(|| self.n_best(start)).or_else(|| self.top_n(start))
     }
 
     fn cut(&self, at: usize) -> Read<Clause> {
-        let (p, descending) = self.any(at, &["top"]).map(|p| (p, true)).or_else(|| self.any(at, &["bottom"]).map(|p| (p, false)))?;
+        let (p, descending) =
+            self.any(at, &["top"]).map(|p| (p, true)).or_else(|| self.any(at, &["bottom"]).map(|p| (p, false)))?;
         let (end, n) = self.count(p)?;
         Some((self.skip(end, &["only", "rows", "results"]), Clause::Cut { n, descending }))
     }
 
     fn ranked_by(&self, at: usize) -> Read<Key> {
-        let p = self.any(at, &["by", "in terms of", "based on", "ranked by", "sorted by", "measured by", "according to", "on"]);
+        let p = self
+            .any(at, &["by", "in terms of", "based on", "ranked by", "sorted by", "measured by", "according to", "on"]);
         if let Some(p) = p {
             return self.ranking(p);
         }
@@ -134,12 +172,42 @@ impl Reader<'_> {
     }
 
     fn sorted(&self, at: usize) -> Read<Clause> {
-        let p = self.any(at, &["sorted by", "ordered by", "order by", "sort by", "ranked by", "sort it by", "sort them by", "order them by", "order it by", "sorted on", "sort the result by",
-            "arranged by", "rank by", "rank them by", "ordered from", "sorted from", "sorted", "sort", "in order of", "order the result by", "and sort by", "sort the results by", "ordered"])?;
+        let p = self.any(
+            at,
+            &[
+                "sorted by",
+                "ordered by",
+                "order by",
+                "sort by",
+                "ranked by",
+                "sort it by",
+                "sort them by",
+                "order them by",
+                "order it by",
+                "sorted on",
+                "sort the result by",
+                "arranged by",
+                "rank by",
+                "rank them by",
+                "ordered from",
+                "sorted from",
+                "sorted",
+                "sort",
+                "in order of",
+                "order the result by",
+                "and sort by",
+                "sort the results by",
+                "ordered",
+            ],
+        )?;
         if let Some((end, descending)) = self.direction(p) {
             return Some((end, Clause::Order { key: Key::Obvious, descending }));
         }
-        let (p, lead) = self.any(p, &["descending", "desc"]).map(|e| (e, Some(true))).or_else(|| self.any(p, &["ascending", "asc"]).map(|e| (e, Some(false)))).unwrap_or((p, None));
+        let (p, lead) = self
+            .any(p, &["descending", "desc"])
+            .map(|e| (e, Some(true)))
+            .or_else(|| self.any(p, &["ascending", "asc"]).map(|e| (e, Some(false))))
+            .unwrap_or((p, None));
         let (end, key) = self.sort_key(p)?;
         let (end, descending) = self.direction(end).unwrap_or((end, false));
         let most = matches!(self.lower(p), "most") || lead == Some(true);
@@ -161,14 +229,69 @@ impl Reader<'_> {
 
     fn direction(&self, at: usize) -> Read<bool> {
         let at = self.skip(at, &[",", "in", "from", "and", "with the", "with"]);
-        let down = ["descending", "desc", "descending order", "highest to lowest", "highest first", "largest first", "high to low", "latest first", "newest first", "decreasing",
-            "most first", "worst first", "biggest first", "longest first", "largest to smallest", "most to least", "the highest first", "most recent first", "decreasing order", "busiest first", "( descending )", "the largest first",
-            "worst to best", "greatest first", "newest to oldest", "the worst first", "most to fewest", "best first", "the most first", "highest at the top"];
-        let up = ["ascending", "asc", "ascending order", "lowest to highest", "lowest first", "smallest first", "low to high", "earliest first", "oldest first", "increasing",
-            "alphabetically", "least first", "fewest first", "shortest first", "smallest to largest", "the lowest first", "increasing order", "alphabetical order", "a to z", "the smallest first",
-            "oldest to newest", "chronologically", "chronological order", "earliest to latest"];
+        let down = [
+            "descending",
+            "desc",
+            "descending order",
+            "highest to lowest",
+            "highest first",
+            "largest first",
+            "high to low",
+            "latest first",
+            "newest first",
+            "decreasing",
+            "most first",
+            "worst first",
+            "biggest first",
+            "longest first",
+            "largest to smallest",
+            "most to least",
+            "the highest first",
+            "most recent first",
+            "decreasing order",
+            "busiest first",
+            "( descending )",
+            "the largest first",
+            "worst to best",
+            "greatest first",
+            "newest to oldest",
+            "the worst first",
+            "most to fewest",
+            "best first",
+            "the most first",
+            "highest at the top",
+        ];
+        let up = [
+            "ascending",
+            "asc",
+            "ascending order",
+            "lowest to highest",
+            "lowest first",
+            "smallest first",
+            "low to high",
+            "earliest first",
+            "oldest first",
+            "increasing",
+            "alphabetically",
+            "least first",
+            "fewest first",
+            "shortest first",
+            "smallest to largest",
+            "the lowest first",
+            "increasing order",
+            "alphabetical order",
+            "a to z",
+            "the smallest first",
+            "oldest to newest",
+            "chronologically",
+            "chronological order",
+            "earliest to latest",
+        ];
         let worst = self.any(at, &["best first", "worst to best"]).is_none();
-        self.any(at, &down).filter(|_| worst).map(|end| (end, true)).or_else(|| self.any(at, &up).map(|end| (end, false)))
+        self.any(at, &down)
+            .filter(|_| worst)
+            .map(|end| (end, true))
+            .or_else(|| self.any(at, &up).map(|end| (end, false)))
     }
 
     /// "worst first", "the most flights first", "from highest to lowest".
@@ -176,9 +299,24 @@ impl Reader<'_> {
         let p = self.skip(at, &[",", "with", "starting with", "and", "put"]);
         let p = self.the(p);
         if let Some((end, descending)) = self.direction(p) {
-            let oldest = self.any(p, &["latest first", "newest first", "most recent first", "newest to oldest", "earliest first", "oldest first", "oldest to newest", "chronologically", "in chronological order", "earliest to latest"]);
+            let oldest = self.any(
+                p,
+                &[
+                    "latest first",
+                    "newest first",
+                    "most recent first",
+                    "newest to oldest",
+                    "earliest first",
+                    "oldest first",
+                    "oldest to newest",
+                    "chronologically",
+                    "in chronological order",
+                    "earliest to latest",
+                ],
+            );
             let key = if oldest.is_some() { Key::Time } else { Key::Obvious };
-            let alphabetical = matches!(self.lower(end - 1), "alphabetically") || self.any(p, &["in alphabetical order"]).is_some();
+            let alphabetical =
+                matches!(self.lower(end - 1), "alphabetically") || self.any(p, &["in alphabetical order"]).is_some();
             if alphabetical {
                 return None;
             }
@@ -192,15 +330,54 @@ impl Reader<'_> {
     }
 
     fn in_order(&self, at: usize) -> Read<Clause> {
-        let (p, descending) = self.any(at, &["in descending order of", "by descending", "in descending order by", "descending by", "in decreasing order of", "in reverse order of", "by decreasing"]).map(|p| (p, true))
-            .or_else(|| self.any(at, &["in ascending order of", "by ascending", "in ascending order by", "ascending by", "in increasing order of", "by increasing"]).map(|p| (p, false)))?;
+        let (p, descending) = self
+            .any(
+                at,
+                &[
+                    "in descending order of",
+                    "by descending",
+                    "in descending order by",
+                    "descending by",
+                    "in decreasing order of",
+                    "in reverse order of",
+                    "by decreasing",
+                ],
+            )
+            .map(|p| (p, true))
+            .or_else(|| {
+                self.any(
+                    at,
+                    &[
+                        "in ascending order of",
+                        "by ascending",
+                        "in ascending order by",
+                        "ascending by",
+                        "in increasing order of",
+                        "by increasing",
+                    ],
+                )
+                .map(|p| (p, false))
+            })?;
         let (end, key) = self.sort_key(p)?;
         Some((end, Clause::Order { key, descending }))
     }
 
     /// "only the first 100 rows", "limit 20".
     pub(super) fn limit(&self, at: usize) -> Read<Clause> {
-        if let Some(p) = self.any(at, &["limit", "limit to", "limited to", "limit it to", "limit the result to", "at most", "no more than", "up to", "limit to the first"]) {
+        if let Some(p) = self.any(
+            at,
+            &[
+                "limit",
+                "limit to",
+                "limited to",
+                "limit it to",
+                "limit the result to",
+                "at most",
+                "no more than",
+                "up to",
+                "limit to the first",
+            ],
+        ) {
             let (end, n) = self.count(p)?;
             let rows = self.any(end, &["rows", "results", "records", "row"]);
             let said = self.lower(at).starts_with("limit");
@@ -213,7 +390,23 @@ impl Reader<'_> {
 
     /// "the latest order per customer", "deduplicate by email, keep the latest".
     pub(super) fn latest(&self, at: usize) -> Read<Clause> {
-        let at = self.skip(at, &["only", "keep", "keep only", "just", "keeping", "keep just", "show", "list", "find", "get", "take", "and keep"]);
+        let at = self.skip(
+            at,
+            &[
+                "only",
+                "keep",
+                "keep only",
+                "just",
+                "keeping",
+                "keep just",
+                "show",
+                "list",
+                "find",
+                "get",
+                "take",
+                "and keep",
+            ],
+        );
         self.latest_per(self.the(at)).or_else(|| self.deduplicate(at))
     }
 
@@ -230,7 +423,10 @@ impl Reader<'_> {
     fn one_row(&self, at: usize) -> Read<Option<Noun>> {
         match self.any(at, &["row", "rows", "record", "one", "entry", "version"]) {
             Some(end) => {
-                let of = self.any(end, &["of", "in", "from"]).and_then(|p| self.rows(p)).filter(|(_, _)| !matches!(self.lower(end + 1), "each" | "every"));
+                let of = self
+                    .any(end, &["of", "in", "from"])
+                    .and_then(|p| self.rows(p))
+                    .filter(|(_, _)| !matches!(self.lower(end + 1), "each" | "every"));
                 Some(of.map_or((end, None), |(end, noun)| (end, Some(noun))))
             }
             None => self.rows(at).map(|(end, noun)| (end, Some(noun))),
@@ -238,19 +434,51 @@ impl Reader<'_> {
     }
 
     fn by_column(&self, at: usize) -> (usize, Option<crate::request::ColumnM>) {
-        let found = self.any(at, &["by", "according to", "based on", "by latest", "using"]).and_then(|p| self.column(p)).filter(|(_, c)| {
-            c.columns.iter().all(|c| { let kind = self.lexis.catalog.column(*c).kind; kind.is_time() || kind.is_number() })
-        });
+        let found = self
+            .any(at, &["by", "according to", "based on", "by latest", "using"])
+            .and_then(|p| self.column(p))
+            .filter(|(_, c)| {
+                c.columns.iter().all(|c| {
+                    let kind = self.lexis.catalog.column(*c).kind;
+                    kind.is_time() || kind.is_number()
+                })
+            });
         found.map_or((at, None), |(end, column)| (end, Some(column)))
     }
 
     fn deduplicate(&self, at: usize) -> Read<Clause> {
-        let p = self.any(at, &["deduplicate", "dedupe", "deduplicated", "deduped", "de duplicate", "remove duplicates", "remove duplicate rows", "drop duplicates", "without duplicates"])?;
+        let p = self.any(
+            at,
+            &[
+                "deduplicate",
+                "dedupe",
+                "deduplicated",
+                "deduped",
+                "de duplicate",
+                "remove duplicates",
+                "remove duplicate rows",
+                "drop duplicates",
+                "without duplicates",
+            ],
+        )?;
         let noun = self.rows(p);
         let (p, noun) = noun.map_or((p, None), |(end, noun)| (end, Some(noun)));
         let p = self.any(p, &["by", "on", "per", "with the same", "for each"])?;
         let (end, per) = self.list(p, |p| self.dim(p))?;
-        let p = self.any(end, &[", keeping", "keeping", ", keep", "keep", "and keep", ", keeping only", ", keep only", "keeping only", "and keep only"])?;
+        let p = self.any(
+            end,
+            &[
+                ", keeping",
+                "keeping",
+                ", keep",
+                "keep",
+                "and keep",
+                ", keeping only",
+                ", keep only",
+                "keeping only",
+                "and keep only",
+            ],
+        )?;
         let (p, latest) = self.age(self.the(p))?;
         let end = self.skip(p, &["one", "row", "record", "version", "entry"]);
         let (end, by) = self.by_column(end);

@@ -10,16 +10,36 @@ use crate::{
 };
 
 /// Verbs that say nothing but that rows have a date.
-const HAPPENED: [&str; 18] = ["placed", "made", "created", "recorded", "taken", "dated", "built", "manufactured", "produced", "that happened", "happening",
-    "received", "that were placed", "that were made", "that were built", "were placed", "were made", "were built"];
+const HAPPENED: [&str; 18] = [
+    "placed",
+    "made",
+    "created",
+    "recorded",
+    "taken",
+    "dated",
+    "built",
+    "manufactured",
+    "produced",
+    "that happened",
+    "happening",
+    "received",
+    "that were placed",
+    "that were made",
+    "that were built",
+    "were placed",
+    "were made",
+    "were built",
+];
 
 impl Reader<'_> {
     /// "in January 2013", "ordered since 2024-03-01", "placed before June".
     pub(super) fn dated(&self, at: usize) -> Read<Clause> {
         let start = self.skip(at, &["that were", "that was", "which were", "who", "that", "were", "was", "only"]);
         let start = self.skip(start, &HAPPENED);
-        let (p, column) = self.column(start).filter(|(_, c)| self.is_time(c)).map_or((start, None), |(p, c)| (p, Some(c)));
-        let (end, period) = self.prefixed(p).or_else(|| (start == at && column.is_none()).then(|| self.before_rows(at)).flatten())?;
+        let (p, column) =
+            self.column(start).filter(|(_, c)| self.is_time(c)).map_or((start, None), |(p, c)| (p, Some(c)));
+        let (end, period) =
+            self.prefixed(p).or_else(|| (start == at && column.is_none()).then(|| self.before_rows(at)).flatten())?;
         Some((end, Clause::Where(Cond::When { column, period, at: at..end })))
     }
 
@@ -33,8 +53,12 @@ impl Reader<'_> {
             return None;
         }
         let (end, period) = self.prefixed(at).or_else(|| {
-            let (p, op) = self.any(at, &[">=", "from"]).map(|p| (p, 0)).or_else(|| self.any(at, &[">", "later than"]).map(|p| (p, 1)))
-                .or_else(|| self.any(at, &["<", "earlier than"]).map(|p| (p, 2))).or_else(|| self.any(at, &["<="]).map(|p| (p, 3)))?;
+            let (p, op) = self
+                .any(at, &[">=", "from"])
+                .map(|p| (p, 0))
+                .or_else(|| self.any(at, &[">", "later than"]).map(|p| (p, 1)))
+                .or_else(|| self.any(at, &["<", "earlier than"]).map(|p| (p, 2)))
+                .or_else(|| self.any(at, &["<="]).map(|p| (p, 3)))?;
             let (end, (from, to)) = self.stretch(p)?;
             let period = match op {
                 0 => Period::Days(Some(from), None),
@@ -58,11 +82,27 @@ impl Reader<'_> {
         if let Some(found) = self.last_few(at).or_else(|| self.on_weekdays(at)).or_else(|| self.span(at)) {
             return Some(found);
         }
-        if let Some(p) = self.any(at, &["since", "starting", "starting from", "starting on", "starting in", "from", "on or after", "as of", "beginning", "beginning in"]) {
+        if let Some(p) = self.any(
+            at,
+            &[
+                "since",
+                "starting",
+                "starting from",
+                "starting on",
+                "starting in",
+                "from",
+                "on or after",
+                "as of",
+                "beginning",
+                "beginning in",
+            ],
+        ) {
             let open = self.stretch(p).map(|(end, (from, _))| (end, Period::Days(Some(from), None)));
             // "from January" alone is the month; "from January on" is open.
             return match self.any(at, &["from"]) {
-                Some(_) => open.and_then(|(end, period)| self.any(end, &["on", "onwards", "onward"]).map(|e| (e, period))),
+                Some(_) => {
+                    open.and_then(|(end, period)| self.any(end, &["on", "onwards", "onward"]).map(|e| (e, period)))
+                }
                 None => open.map(|(end, period)| (self.skip(end, &["onwards", "onward"]), period)),
             };
         }
@@ -75,7 +115,25 @@ impl Reader<'_> {
         if let Some(p) = self.any(at, &["until", "till", "through", "up to", "up to and including", "on or before"]) {
             return self.stretch(p).map(|(end, (_, to))| (end, Period::Days(None, Some(to))));
         }
-        let p = self.any(at, &["in", "during", "for", "of", "on", "within", "throughout", "over", "is", "is in", "is on", "was in", "was on", "="])?;
+        let p = self.any(
+            at,
+            &[
+                "in",
+                "during",
+                "for",
+                "of",
+                "on",
+                "within",
+                "throughout",
+                "over",
+                "is",
+                "is in",
+                "is on",
+                "was in",
+                "was on",
+                "=",
+            ],
+        )?;
         self.period(p)
     }
 
@@ -102,10 +160,31 @@ impl Reader<'_> {
 
     /// "in the last 7 days".
     fn last_few(&self, at: usize) -> Read<Period> {
-        let p = self.any(at, &["in the last", "in the past", "within the last", "over the last", "during the last", "from the last", "of the last", "for the last",
-            "of the past", "from the past", "last", "past", "the last", "the past", "over the past", "within the past"])?;
+        let p = self.any(
+            at,
+            &[
+                "in the last",
+                "in the past",
+                "within the last",
+                "over the last",
+                "during the last",
+                "from the last",
+                "of the last",
+                "for the last",
+                "of the past",
+                "from the past",
+                "last",
+                "past",
+                "the last",
+                "the past",
+                "over the past",
+                "within the past",
+            ],
+        )?;
         let (end, n) = self.count(p)?;
-        let unit = self.unit_word(end).filter(|u| matches!(u, Unit::Hour | Unit::Day | Unit::Week | Unit::Month | Unit::Year))?;
+        let unit = self
+            .unit_word(end)
+            .filter(|u| matches!(u, Unit::Hour | Unit::Day | Unit::Week | Unit::Month | Unit::Year))?;
         Some((end + 1, Period::Last(u32::try_from(n).ok()?, unit)))
     }
 
@@ -127,7 +206,8 @@ impl Reader<'_> {
     /// "on Mondays", "on Saturdays and Sundays".
     fn on_weekdays(&self, at: usize) -> Read<Period> {
         let p = self.any(at, &["on"])?;
-        let (end, days) = self.list(p, |p| weekday(self.lower(p)).filter(|_| self.lower(p).ends_with("days")).map(|day| (p + 1, day)))?;
+        let (end, days) = self
+            .list(p, |p| weekday(self.lower(p)).filter(|_| self.lower(p).ends_with("days")).map(|day| (p + 1, day)))?;
         (self.lower(end) != "at").then_some((end, Period::Weekdays(days)))
     }
 
@@ -148,7 +228,10 @@ impl Reader<'_> {
 
     /// A period whose first and last day are known; the last day is the one behind it.
     fn stretch(&self, at: usize) -> Read<(NaiveDate, NaiveDate)> {
-        let at = self.skip(at, &["the", "the year", "year", "the month of", "the month", "month of", "the start of", "the beginning of"]);
+        let at = self.skip(
+            at,
+            &["the", "the year", "year", "the month of", "the month", "month of", "the start of", "the beginning of"],
+        );
         match self.token(at)?.shape {
             Shape::Date(day) => return Some((at + 1, (day, day + Days::new(1)))),
             Shape::YearMonth(year, m) => return months(year, m, 1).map(|s| (at + 1, s)),
@@ -163,7 +246,11 @@ impl Reader<'_> {
             let (end, year) = self.year(self.skip(end, &["of", "in", ","]))?;
             return months(year, q * 3 - 2, 3).map(|s| (end, s));
         }
-        if let Some((end, half)) = self.any(at, &["first half of"]).map(|e| (e, 1)).or_else(|| self.any(at, &["second half of"]).map(|e| (e, 7))) {
+        if let Some((end, half)) = self
+            .any(at, &["first half of"])
+            .map(|e| (e, 1))
+            .or_else(|| self.any(at, &["second half of"]).map(|e| (e, 7)))
+        {
             let (end, year) = self.year(end)?;
             return months(year, half, 6).map(|s| (end, s));
         }
@@ -199,9 +286,18 @@ impl Reader<'_> {
     fn day_number(&self, at: usize) -> Read<u32> {
         let day = match self.token(at)?.shape {
             Shape::Ordinal(day) => day,
-            Shape::Number(value) if value.fract() == 0.0 && self.token(at)?.text.len() <= 2 && (1.0..=31.0).contains(&value) => value as u32,
+            Shape::Number(value)
+                if value.fract() == 0.0 && self.token(at)?.text.len() <= 2 && (1.0..=31.0).contains(&value) =>
+            {
+                value as u32
+            }
             Shape::Word => ordinal_word(self.lower(at))?,
-            Shape::Number(_) | Shape::Date(_) | Shape::YearMonth(..) | Shape::Time(..) | Shape::Quoted | Shape::Sign => return None,
+            Shape::Number(_)
+            | Shape::Date(_)
+            | Shape::YearMonth(..)
+            | Shape::Time(..)
+            | Shape::Quoted
+            | Shape::Sign => return None,
         };
         (1..=31).contains(&day).then_some((at + 1, day))
     }

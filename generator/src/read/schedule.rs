@@ -9,15 +9,45 @@ use crate::{
     tokens::Shape,
 };
 
-const RUN: [&str; 24] = ["run", "run it", "run this", "refresh", "refresh it", "refresh this", "schedule", "schedule it", "schedule it for", "schedule this", "schedule this for", "do this", "do it", "repeat it", "repeat this",
-    "execute it", "update it", "rebuild it", "run the pipeline", "to run", "running", "scheduled", "running it", "refreshed"];
+const RUN: [&str; 24] = [
+    "run",
+    "run it",
+    "run this",
+    "refresh",
+    "refresh it",
+    "refresh this",
+    "schedule",
+    "schedule it",
+    "schedule it for",
+    "schedule this",
+    "schedule this for",
+    "do this",
+    "do it",
+    "repeat it",
+    "repeat this",
+    "execute it",
+    "update it",
+    "rebuild it",
+    "run the pipeline",
+    "to run",
+    "running",
+    "scheduled",
+    "running it",
+    "refreshed",
+];
 
 /// How often, without the time of day.
 #[derive(Debug, Clone, PartialEq)]
 enum Often {
     /// Fields day, month, weekday; whether "each" (which may group) was said instead of "every".
-    Days { fields: String, each: bool },
-    Exact { cron: String, each: bool },
+    Days {
+        fields: String,
+        each: bool,
+    },
+    Exact {
+        cron: String,
+        each: bool,
+    },
 }
 
 impl Reader<'_> {
@@ -33,7 +63,8 @@ impl Reader<'_> {
         let after = self.any(end, &[",", ":"]).is_some() || last;
         // "load customers every day": nothing there could be grouped by day.
         let plain_copy = last && self.save_verb_before(at) && !(0..at).any(|p| self.aggregate_at(p));
-        let clear = run.is_some() || time.is_some() || zone.is_some() || ((alone && after || plain_copy) && !often.each());
+        let clear =
+            run.is_some() || time.is_some() || zone.is_some() || ((alone && after || plain_copy) && !often.each());
         clear.then(|| (end, often.clause(time, zone)))
     }
 
@@ -68,9 +99,13 @@ impl Reader<'_> {
             "every" | "each" => match self.lower(at + 1) {
                 "hour" => (at + 2, exact("0 * * * *", each)),
                 "minute" => (at + 2, exact("* * * * *", each)),
-                "day" | "morning" | "night" | "evening" | "afternoon" => (at + 2, Often::Days { fields: "* * *".to_owned(), each }),
+                "day" | "morning" | "night" | "evening" | "afternoon" => {
+                    (at + 2, Often::Days { fields: "* * *".to_owned(), each })
+                }
                 "weekday" | "workday" => (at + 2, Often::Days { fields: "* * 1-5".to_owned(), each }),
-                _ if self.any(at + 1, &["business day", "working day", "week day"]).is_some() => (at + 3, Often::Days { fields: "* * 1-5".to_owned(), each }),
+                _ if self.any(at + 1, &["business day", "working day", "week day"]).is_some() => {
+                    (at + 3, Often::Days { fields: "* * 1-5".to_owned(), each })
+                }
                 _ => return None,
             },
             _ => return None,
@@ -85,24 +120,48 @@ impl Reader<'_> {
         let exact = |cron: String| Some((end + 1, Often::Exact { cron, each: false }));
         match self.lower(end) {
             // Cron starts again with each hour and day: only parts that fit are even.
-            "minutes" | "minute" | "mins" if 60 % n == 0 => exact(if n == 60 { "0 * * * *".to_owned() } else { format!("*/{n} * * * *") }),
-            "hours" | "hour" if 24 % n == 0 => exact(if n == 24 { "0 0 * * *".to_owned() } else { format!("0 */{n} * * *") }),
+            "minutes" | "minute" | "mins" if 60 % n == 0 => {
+                exact(if n == 60 { "0 * * * *".to_owned() } else { format!("*/{n} * * * *") })
+            }
+            "hours" | "hour" if 24 % n == 0 => {
+                exact(if n == 24 { "0 0 * * *".to_owned() } else { format!("0 */{n} * * *") })
+            }
             _ => None,
         }
     }
 
     /// "on the first of each month", "on the 15th of every month", "monthly on the 1st".
     fn monthly(&self, at: usize) -> Read<Often> {
-        let p = self.any(at, &["on the", "the", "every month on the", "monthly on the", "each month on the", "on day"])?;
+        let p =
+            self.any(at, &["on the", "the", "every month on the", "monthly on the", "each month on the", "on day"])?;
         let monthly = self.any(at, &["every month on the", "monthly on the", "each month on the"]).is_some();
         let token = self.token(p)?;
         let day = match token.shape {
             Shape::Ordinal(day) => day,
             Shape::Number(value) if (1.0..=31.0).contains(&value) && value.fract() == 0.0 => value as u32,
             Shape::Word => ordinal_word(&token.lower)?,
-            Shape::Number(_) | Shape::Date(_) | Shape::YearMonth(..) | Shape::Time(..) | Shape::Quoted | Shape::Sign => return None,
+            Shape::Number(_)
+            | Shape::Date(_)
+            | Shape::YearMonth(..)
+            | Shape::Time(..)
+            | Shape::Quoted
+            | Shape::Sign => return None,
         };
-        let end = self.any(p + 1, &["of each month", "of every month", "day of each month", "day of every month", "of the month", "day of the month", "each month", "every month"]).or(monthly.then_some(p + 1))?;
+        let end = self
+            .any(
+                p + 1,
+                &[
+                    "of each month",
+                    "of every month",
+                    "day of each month",
+                    "day of every month",
+                    "of the month",
+                    "day of the month",
+                    "each month",
+                    "every month",
+                ],
+            )
+            .or(monthly.then_some(p + 1))?;
         (1..=31).contains(&day).then(|| (end, Often::Days { fields: format!("{day} * *"), each: false }))
     }
 
@@ -112,7 +171,9 @@ impl Reader<'_> {
             return Some((end, Often::Days { fields: "* * 1-5".to_owned(), each: false }));
         }
         let p = self.any(at, &["every", "each", "on", "weekly on", "every week on", "each week on"])?;
-        let (end, mut days) = self.list(p, |p| weekday(self.lower(self.skip(p, &["every", "on"]))).map(|day| (self.skip(p, &["every", "on"]) + 1, day)))?;
+        let (end, mut days) = self.list(p, |p| {
+            weekday(self.lower(self.skip(p, &["every", "on"]))).map(|day| (self.skip(p, &["every", "on"]) + 1, day))
+        })?;
         // "on Mondays" alone speaks of rows.
         days.sort_unstable();
         days.dedup();
@@ -146,7 +207,8 @@ impl Reader<'_> {
         };
         let evening = self.any(end, &["in the evening", "in the afternoon"]).filter(|_| (1..12).contains(&time.0));
         let morning = self.any(end, &["in the morning", "o'clock", "sharp"]);
-        let night = p >= 2 && matches!(self.lower(p.saturating_sub(2)), "evening" | "afternoon") && (1..12).contains(&time.0);
+        let night =
+            p >= 2 && matches!(self.lower(p.saturating_sub(2)), "evening" | "afternoon") && (1..12).contains(&time.0);
         let time = if evening.is_some() || night { (time.0 + 12, time.1) } else { time };
         Some((evening.or(morning).unwrap_or(end), time))
     }
@@ -171,25 +233,82 @@ impl Reader<'_> {
         if let Some(found) = self.timeout(at) {
             return Some(found);
         }
-        let p = self.any(at, &["retry up to", "retry it up to", "retry at most", "retry", "retry it", "retrying", "try again", "retry each task", "retry failed tasks", "if it fails retry", "if it fails , retry", "on failure retry", "retry on failure", "try it again", "retry failures"]);
+        let p = self.any(
+            at,
+            &[
+                "retry up to",
+                "retry it up to",
+                "retry at most",
+                "retry",
+                "retry it",
+                "retrying",
+                "try again",
+                "retry each task",
+                "retry failed tasks",
+                "if it fails retry",
+                "if it fails , retry",
+                "on failure retry",
+                "retry on failure",
+                "try it again",
+                "retry failures",
+            ],
+        );
         let (end, n) = match p {
             Some(p) => {
                 let (end, n) = self.count(p)?;
-                (self.any(end, &["times", "time", "more times"]).or((self.lower(end - 1) == "twice" || self.lower(end - 1) == "once").then_some(end))?, n)
+                (
+                    self.any(end, &["times", "time", "more times"])
+                        .or((self.lower(end - 1) == "twice" || self.lower(end - 1) == "once").then_some(end))?,
+                    n,
+                )
             }
             None => {
                 let (end, n) = self.count(self.skip(at, &["up to", "at most"]))?;
                 (self.any(end, &["retries", "retry"])?, n)
             }
         };
-        let end = self.skip(end, &["on failure", "if it fails", "when it fails", "before giving up", "if something fails"]);
-        let wait = self.any(end, &["with", ",", "waiting", "every", "with a wait of", "after", ", waiting"]).and_then(|p| self.seconds(p)).map(|(e, s)| (self.skip(e, &["apart", "between", "between tries", "in between", "between attempts", "between them", "each time", "wait"]), s));
+        let end =
+            self.skip(end, &["on failure", "if it fails", "when it fails", "before giving up", "if something fails"]);
+        let wait = self
+            .any(end, &["with", ",", "waiting", "every", "with a wait of", "after", ", waiting"])
+            .and_then(|p| self.seconds(p))
+            .map(|(e, s)| {
+                (
+                    self.skip(
+                        e,
+                        &[
+                            "apart",
+                            "between",
+                            "between tries",
+                            "in between",
+                            "between attempts",
+                            "between them",
+                            "each time",
+                            "wait",
+                        ],
+                    ),
+                    s,
+                )
+            });
         let (end, wait) = wait.map_or((end, None), |(e, s)| (e, Some(s)));
         (n <= 100).then(|| (end, Clause::Retries { times: u32::try_from(n).unwrap_or(100), wait }))
     }
 
     fn timeout(&self, at: usize) -> Read<Clause> {
-        let p = self.any(at, &["time out after", "timeout after", "timeout of", "a timeout of", "with a timeout of", "give up after", "timeout", "stop after", "timing out after"])?;
+        let p = self.any(
+            at,
+            &[
+                "time out after",
+                "timeout after",
+                "timeout of",
+                "a timeout of",
+                "with a timeout of",
+                "give up after",
+                "timeout",
+                "stop after",
+                "timing out after",
+            ],
+        )?;
         self.seconds(p).map(|(end, seconds)| (end, Clause::Timeout(seconds)))
     }
 
@@ -238,8 +357,17 @@ fn zone_named(words: &[&str]) -> Option<String> {
     if let ["UTC" | "utc" | "GMT" | "gmt"] = words {
         return Some("UTC".to_owned());
     }
-    let named = |tz: &&Tz| tz.name().contains('/') && (tz.name().eq_ignore_ascii_case(&joined) || tz.name().rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(&city)));
-    let mut found: Vec<&str> = TZ_VARIANTS.iter().filter(named).map(|tz| tz.name()).filter(|n| !n.starts_with("US/") && !n.starts_with("Etc/")).collect();
+    let named = |tz: &&Tz| {
+        tz.name().contains('/')
+            && (tz.name().eq_ignore_ascii_case(&joined)
+                || tz.name().rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(&city)))
+    };
+    let mut found: Vec<&str> = TZ_VARIANTS
+        .iter()
+        .filter(named)
+        .map(|tz| tz.name())
+        .filter(|n| !n.starts_with("US/") && !n.starts_with("Etc/"))
+        .collect();
     found.dedup();
     (found.len() == 1).then(|| found[0].to_owned())
 }

@@ -16,7 +16,11 @@ use crate::{
 #[derive(Debug, Clone)]
 enum When {
     /// Year, month and day as numbers of their own.
-    Parts { year: Col, month: Col, day: Option<Col> },
+    Parts {
+        year: Col,
+        month: Col,
+        day: Option<Col>,
+    },
     Column(Col),
     Year(Col),
 }
@@ -36,7 +40,12 @@ impl Resolver<'_> {
             return self.column(&mention).map(When::Column);
         }
         let base = self.base();
-        let whole = |name: &str| self.catalog().find(base, name).filter(|c| self.catalog().column(*c).kind == Kind::Integer).map(|id| Col { path: Vec::new(), id });
+        let whole = |name: &str| {
+            self.catalog()
+                .find(base, name)
+                .filter(|c| self.catalog().column(*c).kind == Kind::Integer)
+                .map(|id| Col { path: Vec::new(), id })
+        };
         if let (Some(year), Some(month)) = (whole("year"), whole("month")) {
             let day = whole("day");
             return Ok(When::Parts { year, month, day });
@@ -47,7 +56,11 @@ impl Resolver<'_> {
             (0, Some(year)) => Ok(When::Year(year)),
             (0, None) => {
                 let base = &self.catalog().table(base).name;
-                Err(Problem::new(codes::NO_JOIN, self.words(at), format!("no column of `{base}` says when a row happened")))
+                Err(Problem::new(
+                    codes::NO_JOIN,
+                    self.words(at),
+                    format!("no column of `{base}` says when a row happened"),
+                ))
             }
             (1, _) => {
                 let col = dates[0].clone();
@@ -56,7 +69,8 @@ impl Resolver<'_> {
             }
             _ => {
                 let choices: Vec<String> = dates.iter().map(|c| self.label(c)).collect();
-                Err(Problem::new(codes::AMBIGUOUS, self.words(at), "more than one column says when; name one").choices(choices))
+                Err(Problem::new(codes::AMBIGUOUS, self.words(at), "more than one column says when; name one")
+                    .choices(choices))
             }
         }
     }
@@ -109,7 +123,9 @@ impl Resolver<'_> {
                 let list: Vec<String> = days.iter().map(u32::to_string).collect();
                 format!("date_part('dow', {date}) IN ({})", list.join(", "))
             }
-            (When::Year(_) | When::Parts { .. }, Period::Months(..) | Period::MonthDay(..)) => return Err(self.too_fine(at)),
+            (When::Year(_) | When::Parts { .. }, Period::Months(..) | Period::MonthDay(..)) => {
+                return Err(self.too_fine(at));
+            }
         };
         if let Period::Months(..) | Period::MonthDay(..) = period {
             self.assume(format!("`{}` means that time of any year", self.words(at)));
@@ -164,11 +180,20 @@ impl Resolver<'_> {
     }
 
     /// Whole years, months of one year and single days need no date arithmetic.
-    fn aligned(&mut self, (year, month, day): (&Col, &Col, Option<&Col>), from: NaiveDate, to: NaiveDate) -> Option<String> {
+    fn aligned(
+        &mut self,
+        (year, month, day): (&Col, &Col, Option<&Col>),
+        from: NaiveDate,
+        to: NaiveDate,
+    ) -> Option<String> {
         let y = self.sql(year);
         if from.ordinal() == 1 && to.ordinal() == 1 {
             let last = to.year() - 1;
-            return Some(if last == from.year() { format!("{y} = {last}") } else { format!("{y} BETWEEN {} AND {last}", from.year()) });
+            return Some(if last == from.year() {
+                format!("{y} = {last}")
+            } else {
+                format!("{y} BETWEEN {} AND {last}", from.year())
+            });
         }
         let last = to - Days::new(1);
         if from.day() == 1 && to.day() == 1 && last.year() == from.year() {
@@ -226,9 +251,14 @@ impl Resolver<'_> {
     /// A unit of time as something to group by.
     pub(crate) fn unit(&mut self, unit: Unit, column: Option<&ColumnM>, at: &At) -> Resolved<Grouped> {
         let base = self.base();
-        if let (None, Unit::Hour | Unit::Minute, Some(id)) = (column, unit, self.catalog().find(base, unit_name(unit))) {
+        if let (None, Unit::Hour | Unit::Minute, Some(id)) = (column, unit, self.catalog().find(base, unit_name(unit)))
+        {
             let col = Col { path: Vec::new(), id };
-            self.assume(format!("`{}` is the column {} (of the day, not of the calendar)", self.words(at), self.catalog().label(id)));
+            self.assume(format!(
+                "`{}` is the column {} (of the day, not of the calendar)",
+                self.words(at),
+                self.catalog().label(id)
+            ));
             return Ok(self.plain(vec![col], at));
         }
         let when = self.when(column, at)?;
@@ -278,7 +308,10 @@ impl Resolver<'_> {
     fn plain(&mut self, cols: Vec<Col>, at: &At) -> Grouped {
         let labels: Vec<String> = cols.iter().map(|c| self.label(c)).collect();
         self.mean(at, format!("group by {}", labels.join(", ")));
-        let outputs = cols.iter().map(|col| Output { sql: self.sql(col), name: self.catalog().column(col.id).name.clone() }).collect();
+        let outputs = cols
+            .iter()
+            .map(|col| Output { sql: self.sql(col), name: self.catalog().column(col.id).name.clone() })
+            .collect();
         self.keys.extend(cols);
         Grouped { outputs, order: None }
     }
@@ -301,7 +334,9 @@ fn unit_of(sql: &str, unit: Unit, kind: Kind) -> Grouped {
     let one = |sql: String| Grouped { outputs: vec![Output { sql, name: unit_name(unit).to_owned() }], order: None };
     match unit {
         Unit::Year => one(format!("CAST(date_part('year', {sql}) AS BIGINT)")),
-        Unit::Month | Unit::Quarter | Unit::Week => one(format!("CAST(date_trunc('{}', {sql}) AS DATE)", unit_name(unit))),
+        Unit::Month | Unit::Quarter | Unit::Week => {
+            one(format!("CAST(date_trunc('{}', {sql}) AS DATE)", unit_name(unit)))
+        }
         Unit::Day if kind == Kind::Date => one(sql.to_owned()),
         Unit::Day => one(format!("CAST({sql} AS DATE)")),
         Unit::Hour | Unit::Minute => one(format!("date_trunc('{}', {sql})", unit_name(unit))),
@@ -330,7 +365,8 @@ fn between(sql: &str, a: u32, b: u32) -> String {
 }
 
 fn range(sql: &str, kind: &str, from: Option<NaiveDate>, to: Option<NaiveDate>) -> String {
-    let text = |day: NaiveDate| if kind == "DATE" { format!("DATE '{day}'") } else { format!("TIMESTAMP '{day} 00:00:00'") };
+    let text =
+        |day: NaiveDate| if kind == "DATE" { format!("DATE '{day}'") } else { format!("TIMESTAMP '{day} 00:00:00'") };
     let low = from.map(|day| format!("{sql} >= {}", text(day)));
     let high = to.map(|day| format!("{sql} < {}", text(day)));
     [low, high].into_iter().flatten().collect::<Vec<_>>().join(" AND ")
@@ -347,6 +383,8 @@ fn spoken(period: &Period) -> String {
         Period::Months(a, b) => format!("from {} to {}", month_name(*a), month_name(*b)),
         Period::MonthDay(m, d) => format!("on {} {d}", month_name(*m)),
         Period::Last(n, unit) => format!("in the last {n} {}s", unit_name(*unit)),
-        Period::Weekdays(days) => format!("on {}", days.iter().map(|d| weekday_name(*d)).collect::<Vec<_>>().join(", ")),
+        Period::Weekdays(days) => {
+            format!("on {}", days.iter().map(|d| weekday_name(*d)).collect::<Vec<_>>().join(", "))
+        }
     }
 }

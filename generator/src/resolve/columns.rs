@@ -61,7 +61,8 @@ impl Resolver<'_> {
     fn unreachable(&self, mention: &ColumnM, words: String) -> Problem {
         let base = &self.catalog().table(self.base()).name;
         let places = mention.columns.iter().map(|c| self.catalog().label(*c));
-        Problem::new(codes::NO_JOIN, words, format!("no key leads from a row of `{base}` to this column")).choices(places)
+        Problem::new(codes::NO_JOIN, words, format!("no key leads from a row of `{base}` to this column"))
+            .choices(places)
     }
 
     fn ambiguous(&self, words: String, options: &[Col]) -> Problem {
@@ -72,12 +73,17 @@ impl Resolver<'_> {
     /// A column reached over a key that names several rows would multiply them.
     pub(crate) fn usable(&mut self, col: &Col, words: &str) -> Resolved<()> {
         for link in &col.path {
-            let (table, key) = (self.catalog().table(link.to.table).name.clone(), self.catalog().column(link.to).name.clone());
+            let (table, key) =
+                (self.catalog().table(link.to.table).name.clone(), self.catalog().column(link.to).name.clone());
             match link.rows {
                 Rows::One => {}
-                Rows::Repeated => self.assume(format!("`{table}` holds some rows more than once, each time the same: every `{key}` is used once")),
+                Rows::Repeated => self.assume(format!(
+                    "`{table}` holds some rows more than once, each time the same: every `{key}` is used once"
+                )),
                 Rows::Several => {
-                    let why = format!("`{key}` names more than one row of `{table}`: joining would count rows more than once");
+                    let why = format!(
+                        "`{key}` names more than one row of `{table}`: joining would count rows more than once"
+                    );
                     return Err(Problem::new(codes::NO_JOIN, words, why));
                 }
             }
@@ -88,13 +94,20 @@ impl Resolver<'_> {
     /// Every reading of a mention from the base table; columns of the base itself come before all others.
     pub(crate) fn options(&self, mention: &ColumnM) -> Vec<Col> {
         if mention.via.is_empty() {
-            let own: Vec<Col> = mention.columns.iter().filter(|c| c.table == self.base()).map(|c| Col { path: Vec::new(), id: *c }).collect();
+            let own: Vec<Col> = mention
+                .columns
+                .iter()
+                .filter(|c| c.table == self.base())
+                .map(|c| Col { path: Vec::new(), id: *c })
+                .collect();
             if !own.is_empty() {
                 return own;
             }
         }
-        let all = mention.columns.iter().flat_map(|id| self.ways(id.table).into_iter().map(|path| Col { path, id: *id }));
-        let through = |col: &Col| mention.via.is_empty() || col.path.last().is_some_and(|l| mention.via.contains(&l.from));
+        let all =
+            mention.columns.iter().flat_map(|id| self.ways(id.table).into_iter().map(|path| Col { path, id: *id }));
+        let through =
+            |col: &Col| mention.via.is_empty() || col.path.last().is_some_and(|l| mention.via.contains(&l.from));
         let mut options: Vec<Col> = Vec::new();
         for col in all.filter(through).map(Col::nearest) {
             if !options.contains(&col) {
@@ -102,7 +115,13 @@ impl Resolver<'_> {
             }
         }
         // A foreign key is the same on every table that it passes through.
-        let shortest = |col: &Col| !options.iter().any(|o| o.path.len() < col.path.len() && self.catalog().column(o.id).name == self.catalog().column(col.id).name && self.same_key(o, col));
+        let shortest = |col: &Col| {
+            !options.iter().any(|o| {
+                o.path.len() < col.path.len()
+                    && self.catalog().column(o.id).name == self.catalog().column(col.id).name
+                    && self.same_key(o, col)
+            })
+        };
         options.iter().filter(|c| shortest(c)).cloned().collect()
     }
 
@@ -134,7 +153,8 @@ impl Resolver<'_> {
     pub(crate) fn depends(&self, col: &Col) -> bool {
         let behind = |key: &Col| {
             let n = key.path.len();
-            col == key || (col.path.len() > n && col.path[..n] == key.path[..] && col.path[n].from == key.id)
+            col == key
+                || (col.path.len() > n && col.path[..n] == key.path[..] && col.path[n].from == key.id)
                 || (col.path == key.path && self.catalog().column(key.id).unique)
         };
         self.keys.iter().any(behind)
@@ -157,7 +177,9 @@ impl Resolver<'_> {
 
     /// Whether a column's name says that it plays this part.
     pub(crate) fn plays(&self, col: &Col, role: Role) -> bool {
-        let named = |id: ColumnId, words: &[&str]| crate::words::parts(&self.catalog().column(id).name).iter().any(|p| words.contains(&p.as_str()));
+        let named = |id: ColumnId, words: &[&str]| {
+            crate::words::parts(&self.catalog().column(id).name).iter().any(|p| words.contains(&p.as_str()))
+        };
         let part = |words: &[&str]| named(col.id, words) || col.path.iter().any(|l: &Link| named(l.from, words));
         match role {
             Role::From => part(&["origin", "orig", "from", "source", "src", "departure", "start"]),
@@ -192,7 +214,10 @@ impl Resolver<'_> {
         match expr {
             Expr::Column(mention) => {
                 if self.names_rows(mention) {
-                    return Err(self.contradiction(&mention.at, "this names the rows themselves; say which column of them, or the number of them"));
+                    return Err(self.contradiction(
+                        &mention.at,
+                        "this names the rows themselves; say which column of them, or the number of them",
+                    ));
                 }
                 let col = self.column(mention)?;
                 Ok((self.sql(&col), Some(col)))
@@ -209,10 +234,15 @@ impl Resolver<'_> {
             if let (Expr::Column(mention), Some(col)) = (expr, col)
                 && !self.catalog().column(col.id).kind.is_number()
             {
-                return Err(Problem::new(codes::CONTRADICTION, self.words(&mention.at), "this column holds no numbers to compute with"));
+                return Err(Problem::new(
+                    codes::CONTRADICTION,
+                    self.words(&mention.at),
+                    "this column holds no numbers to compute with",
+                ));
             }
         }
-        let wrap = |expr: &Expr, sql: String| if matches!(expr, Expr::Binary { .. }) { format!("({sql})") } else { sql };
+        let wrap =
+            |expr: &Expr, sql: String| if matches!(expr, Expr::Binary { .. }) { format!("({sql})") } else { sql };
         let (a, b) = (wrap(left, a), wrap(right, b));
         Ok(match op {
             Arith::Add => format!("{a} + {b}"),

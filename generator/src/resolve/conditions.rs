@@ -68,7 +68,10 @@ impl Resolver<'_> {
 
     fn joined(&mut self, conds: &[Cond], joint: &str) -> Resolved<String> {
         let all: Vec<String> = conds.iter().map(|c| self.cond(c)).collect::<Resolved<_>>()?;
-        let wrapped: Vec<String> = all.into_iter().map(|sql| if sql.contains(" AND ") && joint == " OR " { format!("({sql})") } else { sql }).collect();
+        let wrapped: Vec<String> = all
+            .into_iter()
+            .map(|sql| if sql.contains(" AND ") && joint == " OR " { format!("({sql})") } else { sql })
+            .collect();
         Ok(format!("({})", wrapped.join(joint)))
     }
 
@@ -76,7 +79,11 @@ impl Resolver<'_> {
         if let (Expr::Column(mention), ValueM::Words { .. }) = (column, value) {
             return match op {
                 Op::Eq | Op::Ne => self.listed(mention, std::slice::from_ref(value), op == Op::Ne),
-                Op::Lt | Op::Le | Op::Gt | Op::Ge => Err(Problem::new(codes::CONTRADICTION, self.value_words(value), "words have no order to compare by here")),
+                Op::Lt | Op::Le | Op::Gt | Op::Ge => Err(Problem::new(
+                    codes::CONTRADICTION,
+                    self.value_words(value),
+                    "words have no order to compare by here",
+                )),
             };
         }
         let (sql, col) = self.expr(column)?;
@@ -118,7 +125,8 @@ impl Resolver<'_> {
             names = vec![self.catalog().column(col.id).name.clone()];
         }
         let told = names.join("` and `");
-        let all_parts = |fits: &dyn Fn(&str) -> bool| !names.is_empty() && names.iter().all(|n| parts(n).iter().any(|p| fits(p)));
+        let all_parts =
+            |fits: &dyn Fn(&str) -> bool| !names.is_empty() && names.iter().all(|n| parts(n).iter().any(|p| fits(p)));
         let minutes = |p: &str| matches!(p, "delay" | "duration" | "minutes" | "mins" | "air");
         let (name, fits, factor) = match unit {
             Measurement::Minutes => ("minutes", all_parts(&minutes), 1.0),
@@ -129,7 +137,11 @@ impl Resolver<'_> {
             }
         };
         if !fits {
-            return Err(Problem::new(codes::AMBIGUOUS, words, format!("nothing says that `{told}` is measured in this unit; say the number alone")));
+            return Err(Problem::new(
+                codes::AMBIGUOUS,
+                words,
+                format!("nothing says that `{told}` is measured in this unit; say the number alone"),
+            ));
         }
         self.assume(format!("`{told}` is in {name}"));
         Ok(factor)
@@ -137,7 +149,9 @@ impl Resolver<'_> {
 
     fn names(&self, expr: &Expr, names: &mut Vec<String>) {
         match expr {
-            Expr::Column(mention) => names.extend(mention.columns.first().map(|c| self.catalog().column(*c).name.clone())),
+            Expr::Column(mention) => {
+                names.extend(mention.columns.first().map(|c| self.catalog().column(*c).name.clone()))
+            }
             Expr::Number(_) => {}
             Expr::Binary { left, right, .. } => {
                 self.names(left, names);
@@ -161,8 +175,16 @@ impl Resolver<'_> {
                     ident::text(&text)
                 }
                 (ValueM::Number { value: number, .. }, Kind::Text) => ident::text(&ident::number(*number)),
-                (ValueM::Words { .. }, _) => return Err(Problem::new(codes::CONTRADICTION, self.value_words(value), format!("`{}` does not hold words", self.catalog().column(col.id).name))),
-                (ValueM::Number { .. } | ValueM::Flag { .. }, _) => self.scalar(value, Some(&col), &Expr::Column(mention.clone()))?,
+                (ValueM::Words { .. }, _) => {
+                    return Err(Problem::new(
+                        codes::CONTRADICTION,
+                        self.value_words(value),
+                        format!("`{}` does not hold words", self.catalog().column(col.id).name),
+                    ));
+                }
+                (ValueM::Number { .. } | ValueM::Flag { .. }, _) => {
+                    self.scalar(value, Some(&col), &Expr::Column(mention.clone()))?
+                }
             });
         }
         Ok(self.membership(&col, &list, negated))
@@ -187,7 +209,8 @@ impl Resolver<'_> {
         if seen.iter().any(|s| s.column == col.id) {
             return None;
         }
-        let link = self.lexis.links.iter().find(|l| l.from == col.id && seen.iter().any(|s| s.column.table == l.to.table))?;
+        let link =
+            self.lexis.links.iter().find(|l| l.from == col.id && seen.iter().any(|s| s.column.table == l.to.table))?;
         let id = seen.iter().find(|s| s.column.table == link.to.table)?.column;
         Some(Col { path: [col.path.clone(), vec![*link]].concat(), id })
     }
@@ -204,8 +227,14 @@ impl Resolver<'_> {
         }
         match fitting.as_slice() {
             [] if column.complete && !column.values.is_empty() => {
-                let near = column.values.iter().filter(|v| strsim::jaro_winkler(&v.to_lowercase(), &text.to_lowercase()) > 0.8).take(5).cloned();
-                Err(Problem::new(codes::UNKNOWN_WORDS, words, format!("no row has this value in {label}")).choices(near))
+                let near = column
+                    .values
+                    .iter()
+                    .filter(|v| strsim::jaro_winkler(&v.to_lowercase(), &text.to_lowercase()) > 0.8)
+                    .take(5)
+                    .cloned();
+                Err(Problem::new(codes::UNKNOWN_WORDS, words, format!("no row has this value in {label}"))
+                    .choices(near))
             }
             [] => {
                 self.assume(format!("`{text}` is taken as it is written; it was not seen in {label}"));
@@ -216,7 +245,12 @@ impl Resolver<'_> {
                 let longer = if *whole && !quoted && one.value != *text { self.lexis.longer(one) } else { Vec::new() };
                 if !longer.is_empty() {
                     let all = std::iter::once(format!("\"{}\"", one.value)).chain(longer);
-                    return Err(Problem::new(codes::AMBIGUOUS, words, format!("several values of {label} begin like this; quote the one that is meant")).choices(all));
+                    return Err(Problem::new(
+                        codes::AMBIGUOUS,
+                        words,
+                        format!("several values of {label} begin like this; quote the one that is meant"),
+                    )
+                    .choices(all));
                 }
                 if !whole {
                     self.assume(format!("`{words}` is '{}', the only value of {label} that begins so", one.value));
@@ -226,7 +260,8 @@ impl Resolver<'_> {
             }
             many => {
                 let choices: Vec<String> = many.iter().take(8).map(|s| s.value.clone()).collect();
-                Err(Problem::new(codes::AMBIGUOUS, words, format!("several values of {label} can be meant")).choices(choices))
+                Err(Problem::new(codes::AMBIGUOUS, words, format!("several values of {label} can be meant"))
+                    .choices(choices))
             }
         }
     }
@@ -246,24 +281,37 @@ impl Resolver<'_> {
         let mut options: Vec<Col> = all.iter().filter(|o| role != Role::Any && self.plays(o, role)).cloned().collect();
         if options.is_empty() {
             let other = if role == Role::From { Role::To } else { Role::From };
-            options = all.iter().filter(|o| role == Role::Any || (role == Role::From && !self.plays(o, other))).cloned().collect();
+            options = all
+                .iter()
+                .filter(|o| role == Role::Any || (role == Role::From && !self.plays(o, other)))
+                .cloned()
+                .collect();
         }
         let text = words.join(", ");
         match options.as_slice() {
             [] => {
                 let base = self.catalog().table(self.base()).name.clone();
                 let seen: Vec<String> = all.iter().map(|o| self.label(o)).collect();
-                Err(Problem::new(codes::UNKNOWN_WORDS, text, format!("no column that a row of `{base}` leads to has this value in this part")).choices(seen))
+                Err(Problem::new(
+                    codes::UNKNOWN_WORDS,
+                    text,
+                    format!("no column that a row of `{base}` leads to has this value in this part"),
+                )
+                .choices(seen))
             }
             [col] => {
                 let col = col.clone();
                 self.usable(&col, &text)?;
-                let list: Vec<String> = values.iter().map(|v| self.text_value(&col, v).map(|t| ident::text(&t))).collect::<Resolved<_>>()?;
+                let list: Vec<String> = values
+                    .iter()
+                    .map(|v| self.text_value(&col, v).map(|t| ident::text(&t)))
+                    .collect::<Resolved<_>>()?;
                 Ok(self.membership(&col, &list, negated))
             }
             many => {
                 let choices: Vec<String> = many.iter().map(|o| self.label(o)).collect();
-                Err(Problem::new(codes::AMBIGUOUS, text, "more than one column has this value; say which").choices(choices))
+                Err(Problem::new(codes::AMBIGUOUS, text, "more than one column has this value; say which")
+                    .choices(choices))
             }
         }
     }
@@ -273,7 +321,8 @@ impl Resolver<'_> {
         let ValueM::Words { seen, .. } = value else { return Vec::new() };
         let mut places: Vec<Col> = Vec::new();
         for s in seen {
-            let mention = ColumnM { at: 0..0, columns: vec![s.column], via: Vec::new(), tail: false, plural: false, owner: None };
+            let mention =
+                ColumnM { at: 0..0, columns: vec![s.column], via: Vec::new(), tail: false, plural: false, owner: None };
             for col in self.options(&mention) {
                 let column = self.catalog().column(col.id);
                 let has = !column.complete || column.values.iter().any(|v| *v == s.value);
@@ -288,7 +337,11 @@ impl Resolver<'_> {
     fn like(&mut self, mention: &ColumnM, pattern: Pattern, text: &str) -> Resolved<String> {
         let col = self.column(mention)?;
         if self.catalog().column(col.id).kind != Kind::Text {
-            return Err(Problem::new(codes::CONTRADICTION, self.words(&mention.at), "only text can be searched for a part"));
+            return Err(Problem::new(
+                codes::CONTRADICTION,
+                self.words(&mention.at),
+                "only text can be searched for a part",
+            ));
         }
         let sql = self.sql(&col);
         let literal = ident::text(text);
@@ -303,11 +356,23 @@ impl Resolver<'_> {
     /// Rows with, or without, rows of another table that point to them.
     fn related(&mut self, noun: &Noun, negated: bool) -> Resolved<String> {
         let base = self.base();
-        let mut links: Vec<_> = self.lexis.links.iter().filter(|l| l.to.table == base && noun.tables.contains(&l.from.table)).copied().collect();
+        let mut links: Vec<_> = self
+            .lexis
+            .links
+            .iter()
+            .filter(|l| l.to.table == base && noun.tables.contains(&l.from.table))
+            .copied()
+            .collect();
         if links.is_empty() {
             // "products never ordered": the lines of an order point to products, not the order itself.
-            let stems: Vec<String> = noun.tables.iter().flat_map(|t| parts(&self.catalog().table(*t).name).first().map(|p| crate::words::stem(p))).collect();
-            let line = |t| parts(&self.catalog().table(t).name).first().is_some_and(|p| stems.contains(&crate::words::stem(p)));
+            let stems: Vec<String> = noun
+                .tables
+                .iter()
+                .flat_map(|t| parts(&self.catalog().table(*t).name).first().map(|p| crate::words::stem(p)))
+                .collect();
+            let line = |t| {
+                parts(&self.catalog().table(t).name).first().is_some_and(|p| stems.contains(&crate::words::stem(p)))
+            };
             links = self.lexis.links.iter().filter(|l| l.to.table == base && line(l.from.table)).copied().collect();
         }
         let words = self.words(&noun.at);
@@ -315,7 +380,12 @@ impl Resolver<'_> {
             let name = &self.catalog().table(base).name;
             let choices: Vec<String> = links.iter().map(|l| self.catalog().label(l.from)).collect();
             let code = if links.is_empty() { codes::NO_JOIN } else { codes::AMBIGUOUS };
-            return Err(Problem::new(code, words, format!("exactly one key must lead from these to a row of `{name}`")).choices(choices));
+            return Err(Problem::new(
+                code,
+                words,
+                format!("exactly one key must lead from these to a row of `{name}`"),
+            )
+            .choices(choices));
         };
         let catalog = self.catalog();
         let key = self.sql(&Col { path: Vec::new(), id: link.to });

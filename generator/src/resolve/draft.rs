@@ -95,7 +95,9 @@ impl Draft {
                 let keep = KeepOne { at: at.clone(), noun, per, latest, by };
                 once(&mut self.keep, keep, reader, &at, &mut self.problems);
             }
-            Clause::Attach { columns, instead } => self.attach.extend(columns.into_iter().map(|c| (at.clone(), c, instead))),
+            Clause::Attach { columns, instead } => {
+                self.attach.extend(columns.into_iter().map(|c| (at.clone(), c, instead)))
+            }
             other => self.add_plumbing(reader, at, other),
         }
     }
@@ -122,16 +124,34 @@ impl Draft {
                 self.plain.push((at.clone(), format!("a task is stopped after {seconds} seconds")));
                 once(&mut self.timeout, seconds, reader, &at, &mut self.problems);
             }
-            Clause::Noun(_) | Clause::About(_) | Clause::Columns(_) | Clause::Derived { .. } | Clause::Measures(_) | Clause::Dims(_) | Clause::Where(_)
-            | Clause::Having { .. } | Clause::Top { .. } | Clause::Cut { .. } | Clause::Order { .. } | Clause::Limit(_) | Clause::Distinct
-            | Clause::Latest { .. } | Clause::Attach { .. } => {}
+            Clause::Noun(_)
+            | Clause::About(_)
+            | Clause::Columns(_)
+            | Clause::Derived { .. }
+            | Clause::Measures(_)
+            | Clause::Dims(_)
+            | Clause::Where(_)
+            | Clause::Having { .. }
+            | Clause::Top { .. }
+            | Clause::Cut { .. }
+            | Clause::Order { .. }
+            | Clause::Limit(_)
+            | Clause::Distinct
+            | Clause::Latest { .. }
+            | Clause::Attach { .. } => {}
         }
     }
 
-    fn add_target(&mut self, reader: &Reader<'_>, at: &At, (table, connection, append): (Option<String>, Option<String>, Option<bool>)) {
+    fn add_target(
+        &mut self,
+        reader: &Reader<'_>,
+        at: &At,
+        (table, connection, append): (Option<String>, Option<String>, Option<bool>),
+    ) {
         let place = [connection.as_deref(), table.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(".");
         let mode = if append == Some(true) { "append to" } else { "replace" };
-        self.plain.push((at.clone(), format!("{mode} {}", if place.is_empty() { "the result's table" } else { &place })));
+        self.plain
+            .push((at.clone(), format!("{mode} {}", if place.is_empty() { "the result's table" } else { &place })));
         for (slot, value) in [(&mut self.target_table, table), (&mut self.target_connection, connection)] {
             if let Some(value) = value {
                 once(slot, value, reader, at, &mut self.problems);
@@ -160,7 +180,10 @@ impl Draft {
         let noun = |m: &MeasureM| match &m.what {
             What::Rows(Some(noun)) | What::Distinct(noun) => noun.tables.clone(),
             What::Share { noun: Some(noun), .. } | What::ShareWhere { noun: Some(noun), .. } => noun.tables.clone(),
-            What::Rows(None) | What::Of { .. } | What::Share { noun: None, .. } | What::ShareWhere { noun: None, .. } => Vec::new(),
+            What::Rows(None)
+            | What::Of { .. }
+            | What::Share { noun: None, .. }
+            | What::ShareWhere { noun: None, .. } => Vec::new(),
         };
         sorted(self.all_measures().into_iter().flat_map(noun).collect())
     }
@@ -199,10 +222,16 @@ pub(crate) fn cond_columns(cond: &Cond, columns: &mut Vec<ColumnId>) {
             expr_columns(left, columns);
             expr_columns(right, columns);
         }
-        Cond::In { column: Some(column), .. } | Cond::Null { column, .. } | Cond::Like { column, .. } | Cond::When { column: Some(column), .. } => columns.extend(&column.columns),
+        Cond::In { column: Some(column), .. }
+        | Cond::Null { column, .. }
+        | Cond::Like { column, .. }
+        | Cond::When { column: Some(column), .. } => columns.extend(&column.columns),
         Cond::All(all) | Cond::Any(all) => all.iter().for_each(|c| cond_columns(c, columns)),
         Cond::Not(inner) => cond_columns(inner, columns),
-        Cond::In { column: None, .. } | Cond::When { column: None, .. } | Cond::Related { .. } | Cond::Unclear { .. } => {}
+        Cond::In { column: None, .. }
+        | Cond::When { column: None, .. }
+        | Cond::Related { .. }
+        | Cond::Unclear { .. } => {}
     }
 }
 
@@ -216,7 +245,11 @@ pub(crate) fn sorted(mut tables: Vec<TableId>) -> Vec<TableId> {
 fn once<T: PartialEqSaid>(slot: &mut Option<T>, value: T, reader: &Reader<'_>, at: &At, problems: &mut Vec<Problem>) {
     match slot {
         Some(before) if !before.same(&value) => {
-            problems.push(Problem::new(codes::CONTRADICTION, reader.words(at), "this was said before, and differently"));
+            problems.push(Problem::new(
+                codes::CONTRADICTION,
+                reader.words(at),
+                "this was said before, and differently",
+            ));
         }
         _ => *slot = Some(value),
     }

@@ -10,25 +10,17 @@ use crate::{
     words::stem,
 };
 
-/// A measure, resolved.
-#[derive(Debug, Clone)]
-pub(crate) struct Measured {
-    pub(crate) output: Output,
-    /// Where it is about one column only: "sorted by distance" can mean this measure.
-    pub(crate) column: Option<Col>,
-}
-
 impl Resolver<'_> {
-    pub(crate) fn measure(&mut self, measure: &MeasureM) -> Resolved<Measured> {
-        let (sql, name, column) = self.what(measure)?;
+    pub(crate) fn measure(&mut self, measure: &MeasureM) -> Resolved<Output> {
+        let (sql, name) = self.what(measure)?;
         let name = measure.name.clone().unwrap_or(name);
         if !measure.at.is_empty() {
             self.mean(&measure.at, format!("measure {name}"));
         }
-        Ok(Measured { output: Output { sql, name }, column })
+        Ok(Output { sql, name })
     }
 
-    fn what(&mut self, measure: &MeasureM) -> Resolved<(String, String, Option<Col>)> {
+    fn what(&mut self, measure: &MeasureM) -> Resolved<(String, String)> {
         match &measure.what {
             What::Rows(None) => Ok(self.rows_of_base()),
             What::Rows(Some(noun)) if noun.tables.contains(&self.base()) => Ok(self.rows_of_base()),
@@ -38,23 +30,30 @@ impl Resolver<'_> {
                 self.of_base(noun.as_ref())?;
                 let (factor, name) = shares(*percent);
                 self.assume(format!("each {name} is the group's part of all rows that fulfil the conditions"));
-                Ok((format!("{factor} * count(*) / sum(count(*)) OVER ()"), format!("{name}_of_{}", self.base_name()), None))
+                Ok((format!("{factor} * count(*) / sum(count(*)) OVER ()"), format!("{name}_of_{}", self.base_name())))
             }
             What::ShareWhere { noun, percent, cond } => {
                 self.of_base(noun.as_ref())?;
                 let (factor, name) = shares(*percent);
                 let cond = self.cond(cond)?;
-                self.assume(format!("the {name} is of all rows in the group, also of those where the value is missing"));
-                Ok((format!("{factor} * sum(CASE WHEN {cond} THEN 1 ELSE 0 END) / count(*)"), format!("{name}_of_{}", self.base_name()), None))
+                self.assume(format!(
+                    "the {name} is of all rows in the group, also of those where the value is missing"
+                ));
+                Ok((
+                    format!("{factor} * sum(CASE WHEN {cond} THEN 1 ELSE 0 END) / count(*)"),
+                    format!("{name}_of_{}", self.base_name()),
+                ))
             }
         }
     }
 
     fn of_base(&self, noun: Option<&Noun>) -> Resolved<()> {
         match noun {
-            Some(noun) if !noun.tables.contains(&self.base()) => {
-                Err(Problem::new(codes::CONTRADICTION, self.words(&noun.at), format!("the rows counted are those of `{}`", self.catalog().table(self.base()).name)))
-            }
+            Some(noun) if !noun.tables.contains(&self.base()) => Err(Problem::new(
+                codes::CONTRADICTION,
+                self.words(&noun.at),
+                format!("the rows counted are those of `{}`", self.catalog().table(self.base()).name),
+            )),
             Some(_) | None => Ok(()),
         }
     }
@@ -63,7 +62,7 @@ impl Resolver<'_> {
         task_name(self.catalog(), self.base())
     }
 
-    fn rows_of_base(&mut self) -> (String, String, Option<Col>) {
+    fn rows_of_base(&mut self) -> (String, String) {
         let catalog = self.catalog();
         let table = catalog.table(self.base());
         let repeated = table.columns.iter().any(|c| c.unique_once && !c.unique);
@@ -71,10 +70,10 @@ impl Resolver<'_> {
             self.assume(format!("`{}` holds some rows more than once; each row counts", table.name));
         }
         let name = crate::words::parts(&table.name).iter().map(|p| stem(p)).collect::<Vec<_>>().join("_");
-        ("count(*)".to_owned(), ident::slug(&format!("{name}_count")), None)
+        ("count(*)".to_owned(), ident::slug(&format!("{name}_count")))
     }
 
-    fn distinct_of(&mut self, noun: &Noun) -> Resolved<(String, String, Option<Col>)> {
+    fn distinct_of(&mut self, noun: &Noun) -> Resolved<(String, String)> {
         let col = match &noun.column {
             Some(mention) => {
                 let col = self.column(mention)?;
@@ -83,7 +82,12 @@ impl Resolver<'_> {
                 if kind.is_number() && !key {
                     let (words, label) = (self.words(&mention.at), self.label(&col));
                     let choices = [format!("total {words}"), format!("number of different {words}")];
-                    return Err(Problem::new(codes::AMBIGUOUS, words, format!("{label} holds numbers: they can be added up or told apart")).choices(choices));
+                    return Err(Problem::new(
+                        codes::AMBIGUOUS,
+                        words,
+                        format!("{label} holds numbers: they can be added up or told apart"),
+                    )
+                    .choices(choices));
                 }
                 col
             }
@@ -91,20 +95,30 @@ impl Resolver<'_> {
             None => self.entity_key(noun, Role::Any)?,
         };
         let label = self.label(&col);
-        self.assume(format!("`{}` counts different values of {label}; rows without one do not count", self.words(&noun.at)));
+        self.assume(format!(
+            "`{}` counts different values of {label}; rows without one do not count",
+            self.words(&noun.at)
+        ));
         let sql = self.sql(&col);
-        Ok((format!("count(DISTINCT {sql})"), ident::slug(&format!("{}_count", self.catalog().column(col.id).name)), Some(col)))
+        Ok((format!("count(DISTINCT {sql})"), ident::slug(&format!("{}_count", self.catalog().column(col.id).name))))
     }
 
     fn own_key(&self, noun: &Noun) -> Resolved<Col> {
         let base: TableId = self.base();
-        let key = self.catalog().columns(base).find(|c| self.catalog().column(*c).unique || self.catalog().column(*c).unique_once);
+        let key = self
+            .catalog()
+            .columns(base)
+            .find(|c| self.catalog().column(*c).unique || self.catalog().column(*c).unique_once);
         key.map(|id| Col { path: Vec::new(), id }).ok_or_else(|| {
-            Problem::new(codes::AMBIGUOUS, self.words(&noun.at), "no column tells these rows apart; say which values are to be different")
+            Problem::new(
+                codes::AMBIGUOUS,
+                self.words(&noun.at),
+                "no column tells these rows apart; say which values are to be different",
+            )
         })
     }
 
-    fn aggregate(&mut self, agg: Agg, expr: &Expr, measure: &MeasureM) -> Resolved<(String, String, Option<Col>)> {
+    fn aggregate(&mut self, agg: Agg, expr: &Expr, measure: &MeasureM) -> Resolved<(String, String)> {
         let (sql, col) = self.expr(expr)?;
         let kind = col.as_ref().map(|c| self.catalog().column(c.id).kind);
         let name = match (&col, expr) {
@@ -115,7 +129,11 @@ impl Resolver<'_> {
             && !matches!(agg, Agg::Min | Agg::Max)
             && !kind.is_number()
         {
-            return Err(Problem::new(codes::CONTRADICTION, self.words(&measure.at), format!("`{name}` does not hold numbers")));
+            return Err(Problem::new(
+                codes::CONTRADICTION,
+                self.words(&measure.at),
+                format!("`{name}` does not hold numbers"),
+            ));
         }
         if matches!(kind, Some(Kind::Other)) {
             return Err(Problem::new(codes::CONTRADICTION, self.words(&measure.at), format!("`{name}` has no order")));
@@ -132,12 +150,14 @@ impl Resolver<'_> {
         if matches!(agg, Agg::Avg | Agg::Median) {
             self.assume("rows without a value do not count in averages and medians");
         }
-        Ok((sql, ident::slug(&format!("{prefix}_{name}")), col))
+        Ok((sql, ident::slug(&format!("{prefix}_{name}"))))
     }
 
     fn expr_name(&self, expr: &Expr) -> String {
         match expr {
-            Expr::Column(mention) => mention.columns.first().map_or_else(String::new, |c| self.catalog().column(*c).name.clone()),
+            Expr::Column(mention) => {
+                mention.columns.first().map_or_else(String::new, |c| self.catalog().column(*c).name.clone())
+            }
             Expr::Number(value) => ident::number(*value),
             Expr::Binary { left, right, .. } => format!("{}_{}", self.expr_name(left), self.expr_name(right)),
         }

@@ -26,7 +26,10 @@ impl Resolver<'_> {
             let order = self.key(&best.by, best.descending, grouped, &best.at)?;
             self.query.order.extend(order);
             self.query.limit = Some(best.n);
-            self.mean(&best.at, format!("the first {} by {}", best.n, if best.descending { "the greatest" } else { "the smallest" }));
+            self.mean(
+                &best.at,
+                format!("the first {} by {}", best.n, if best.descending { "the greatest" } else { "the smallest" }),
+            );
         }
         for (at, key, descending) in &draft.order {
             let order = self.key(key, *descending, grouped, at)?;
@@ -78,7 +81,12 @@ impl Resolver<'_> {
         let unique = self.catalog().columns(base).find(|c| self.catalog().column(*c).unique);
         let all: Vec<Col> = match unique {
             Some(id) => vec![Col { path: Vec::new(), id }],
-            None => self.catalog().columns(base).filter(|c| self.catalog().column(*c).kind != Kind::Other).map(|id| Col { path: Vec::new(), id }).collect(),
+            None => self
+                .catalog()
+                .columns(base)
+                .filter(|c| self.catalog().column(*c).kind != Kind::Other)
+                .map(|id| Col { path: Vec::new(), id })
+                .collect(),
         };
         all.iter().map(|col| (self.sql(col), false)).collect()
     }
@@ -87,13 +95,19 @@ impl Resolver<'_> {
         match key {
             Key::Measure(measure) if grouped => {
                 let measured = self.add_measure(measure)?;
-                Ok(vec![(crate::ident::ident(&measured.output.name), descending)])
+                Ok(vec![(crate::ident::ident(&measured.name), descending)])
             }
-            Key::Measure(_) => Err(self.contradiction(at, "single rows cannot be ranked by a number of groups; say what to group by")),
+            Key::Measure(_) => {
+                Err(self.contradiction(at, "single rows cannot be ranked by a number of groups; say what to group by"))
+            }
             Key::Column(expr) => self.column_key(expr, descending, grouped, at),
             Key::Time if grouped && !self.query.group.is_empty() => {
                 let order: Vec<(String, bool)> = self.time_groups().into_iter().map(|sql| (sql, descending)).collect();
-                if order.is_empty() { Err(self.contradiction(at, "the groups have no time to be ordered by")) } else { Ok(order) }
+                if order.is_empty() {
+                    Err(self.contradiction(at, "the groups have no time to be ordered by"))
+                } else {
+                    Ok(order)
+                }
             }
             Key::Time => Ok(self.time_order(at)?.into_iter().map(|sql| (sql, descending)).collect()),
             Key::Obvious => self.obvious(descending, at),
@@ -102,15 +116,24 @@ impl Resolver<'_> {
 
     fn time_groups(&self) -> Vec<String> {
         let timed = |name: &str| matches!(name, "year" | "quarter" | "month" | "week" | "day" | "hour");
-        self.query.outputs.iter().filter(|o| self.query.group.contains(&o.sql) && timed(&o.name)).map(|o| o.sql.clone()).collect()
+        self.query
+            .outputs
+            .iter()
+            .filter(|o| self.query.group.contains(&o.sql) && timed(&o.name))
+            .map(|o| o.sql.clone())
+            .collect()
     }
 
     fn obvious(&mut self, descending: bool, at: &At) -> Resolved<Vec<(String, bool)>> {
         match self.only_measure() {
-            Some(output) => Ok(vec![(if self.query.group.is_empty() { output.sql } else { crate::ident::ident(&output.name) }, descending)]),
+            Some(output) => Ok(vec![(
+                if self.query.group.is_empty() { output.sql } else { crate::ident::ident(&output.name) },
+                descending,
+            )]),
             None => {
                 let choices: Vec<String> = self.query.outputs.iter().map(|o| format!("sorted by {}", o.name)).collect();
-                Err(Problem::new(codes::AMBIGUOUS, self.words(at), "it is not clear what is ordered by; name it").choices(choices))
+                Err(Problem::new(codes::AMBIGUOUS, self.words(at), "it is not clear what is ordered by; name it")
+                    .choices(choices))
             }
         }
     }
@@ -131,10 +154,19 @@ impl Resolver<'_> {
             return Ok(vec![(sql, descending)]);
         }
         // "sorted by departure delay" where the one number is about departure delay.
-        let about: Vec<String> = self.query.outputs.iter().filter(|o| o.sql.contains(&sql) && !self.query.group.contains(&o.sql)).map(|o| o.name.clone()).collect();
+        let about: Vec<String> = self
+            .query
+            .outputs
+            .iter()
+            .filter(|o| o.sql.contains(&sql) && !self.query.group.contains(&o.sql))
+            .map(|o| o.name.clone())
+            .collect();
         match about.as_slice() {
             [one] => Ok(vec![(crate::ident::ident(one), descending)]),
-            _ => Err(self.contradiction(at, "a group has many of these; say whether the average, the total, the smallest or the greatest is meant")),
+            _ => Err(self.contradiction(
+                at,
+                "a group has many of these; say whether the average, the total, the smallest or the greatest is meant",
+            )),
         }
     }
 
@@ -142,7 +174,9 @@ impl Resolver<'_> {
     fn output_named(&self, expr: &Expr) -> Option<String> {
         let Expr::Column(mention) = expr else { return None };
         let words = self.words(&mention.at).to_lowercase();
-        let derived = |o: &&crate::query::Output| o.name.to_lowercase() == words && !self.query.group.contains(&o.sql) && o.sql.contains('(');
+        let derived = |o: &&crate::query::Output| {
+            o.name.to_lowercase() == words && !self.query.group.contains(&o.sql) && o.sql.contains('(')
+        };
         self.query.outputs.iter().find(derived).map(|o| o.name.clone())
     }
 
@@ -155,11 +189,17 @@ impl Resolver<'_> {
             let col = match dim {
                 Dim::Column(mention) => self.column(mention)?,
                 Dim::Noun(noun, _) => self.entity_key(noun, Role::Any)?,
-                Dim::Route(at) | Dim::Unit { at, .. } => return Err(self.contradiction(at, "one row of each is kept per column")),
+                Dim::Route(at) | Dim::Unit { at, .. } => {
+                    return Err(self.contradiction(at, "one row of each is kept per column"));
+                }
             };
             let sql = self.sql(&col);
             if self.catalog().column(col.id).nulls && !self.query.filters.contains(&format!("{sql} IS NOT NULL")) {
-                let why = format!("some rows have no {}: whether they are one row or each its own is not clear; leave them out by `with a known {}`", self.label(&col), self.catalog().column(col.id).name);
+                let why = format!(
+                    "some rows have no {}: whether they are one row or each its own is not clear; leave them out by `with a known {}`",
+                    self.label(&col),
+                    self.catalog().column(col.id).name
+                );
                 return Err(Problem::new(codes::AMBIGUOUS, self.words(&keep.at), why));
             }
             keys.push(sql);

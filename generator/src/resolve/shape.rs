@@ -1,0 +1,87 @@
+//! Forms with two readings that no single word shows.
+
+use super::{Draft, Resolved, Resolver};
+use crate::{
+    answer::{Problem, codes},
+    request::{Cond, MeasureM, Period, What},
+};
+
+impl Resolver<'_> {
+    /// Forms with two readings that no single column or word shows.
+    pub(super) fn check_shape(&self, draft: &Draft) -> Resolved<()> {
+        if let (Some(best), false) = (&draft.best, draft.dims.is_empty()) {
+            return Err(Problem::new(
+                codes::UNSUPPORTED,
+                self.words(&best.at),
+                "the first few of each group are not built in; ask for the first few of all, or for all groups in order",
+            ));
+        }
+        if let (Some((at, _)), true) = (draft.dims.first(), draft.all_measures().is_empty()) {
+            let lead = self.reader.lower(at.start);
+            if !matches!(lead, "per" | "by" | "grouped" | "group") && !draft.nouns.is_empty() {
+                return Err(self.contradiction(
+                    at,
+                    "it is not clear what is asked about each of these; say for example: number of",
+                ));
+            }
+        }
+        let shares = draft.measures.iter().find(|m| matches!(m.what, What::Share { .. }));
+        if let Some(share) = shares
+            && (draft.dims.is_empty() || !draft.conds.is_empty())
+        {
+            let why = "a part of what? Say `percentage of … with …` for the part of rows that fulfil a condition, or `per …` for the part of each group";
+            return Err(Problem::new(codes::AMBIGUOUS, self.words(&share.at), why));
+        }
+        self.check_conditions(draft)
+    }
+
+    /// A condition between two measures may belong to one of them only; two values of one column exclude each other.
+    pub(super) fn check_conditions(&self, draft: &Draft) -> Resolved<()> {
+        let ends = |m: &&MeasureM| (m.at.start, m.at.end);
+        let first = draft.measures.iter().map(|m| ends(&m).1).min().unwrap_or(0);
+        let last = draft.measures.iter().map(|m| ends(&m).0).max().unwrap_or(0);
+        for (at, cond) in &draft.conds {
+            let inside = at.start >= first && at.end <= last;
+            let of_one = draft.measures.len() > 1
+                && draft.measures.iter().any(|m| m.at.end == at.start && matches!(m.what, What::Rows(None)));
+            if draft.measures.len() > 1 && (inside || of_one) {
+                return Err(Problem::new(
+                    codes::AMBIGUOUS,
+                    self.words(at),
+                    "it is not clear whether this holds for all the numbers asked for or for one of them; put it first or last, or ask twice",
+                ));
+            }
+            let bounded = |c: &Cond| {
+                matches!(
+                    c,
+                    Cond::When {
+                        period: Period::Days(Some(_), Some(_)) | Period::Months(..) | Period::MonthDay(..),
+                        ..
+                    }
+                )
+            };
+            if bounded(cond) && draft.conds.iter().any(|(other, c)| other != at && bounded(c)) {
+                return Err(
+                    self.contradiction(at, "rows cannot lie in two periods; name one from its first to its last day")
+                );
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_about(&mut self, draft: &Draft) -> Resolved<()> {
+        for noun in draft.nouns.iter().filter(|n| n.column.is_none()).chain(&draft.about) {
+            if noun.tables.contains(&self.base()) {
+                let name = self.catalog().table(self.base()).name.clone();
+                self.mean(&noun.at, format!("rows of {name}"));
+            } else if draft.about.contains(noun) || !self.grouped(draft) {
+                let base = self.catalog().table(self.base()).name.clone();
+                return Err(self.contradiction(
+                    &noun.at,
+                    format!("the rows are those of `{base}`; it is not clear what these have to do with them"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
