@@ -12,7 +12,7 @@ impl Reader<'_> {
     /// A column: "dep_delay", "the departure delay", "airline's name", "name of the destination airport".
     pub(crate) fn column(&self, at: usize) -> Read<ColumnM> {
         let start = self.the(at);
-        let mut found = [self.owned(start), self.reversed(start), self.plain(start)]
+        let mut found = [self.turned(start), self.plain(start), self.owned(start), self.reversed(start)]
             .into_iter()
             .flatten()
             .max_by_key(|(end, _)| *end)?;
@@ -52,6 +52,7 @@ impl Reader<'_> {
         let end = self.skip(end, &["'s", "’s"]);
         let (end, mut column) = self.plain(end)?;
         owner.narrow(&mut column)?;
+        column.owner = owner.tables.first().copied().filter(|_| owner.keys.is_empty());
         Some((end, column))
     }
 
@@ -63,6 +64,25 @@ impl Reader<'_> {
         owner.narrow(&mut column)?;
         column.owner = owner.tables.first().copied().filter(|_| owner.keys.is_empty());
         Some((end, column))
+    }
+
+    /// "delay on departure", "date of signup": the words of one name the other way round.
+    fn turned(&self, at: usize) -> Read<ColumnM> {
+        let last = self.token(at).filter(|t| t.is_word() && !matches!(t.stem.as_str(), "number" | "count" | "id"))?;
+        let first = self.the(self.any(at + 1, &["on", "at", "of", "in"])?);
+        let words = [self.token(first).filter(|t| t.is_word())?.clone(), last.clone()];
+        let named = self.lexis.columns_at(&words, 0).filter(|n| n.len == 2 && !n.tail)?;
+        Some((
+            first + 1,
+            ColumnM {
+                at: at..first + 1,
+                columns: named.columns,
+                via: Vec::new(),
+                tail: false,
+                plural: false,
+                owner: None,
+            },
+        ))
     }
 
     fn owner(&self, at: usize) -> Read<Owner> {

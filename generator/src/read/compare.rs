@@ -102,19 +102,8 @@ const MISSING: [&str; 16] = [
     "not recorded",
 ];
 
-const PRESENT: [&str; 11] = [
-    "known",
-    "present",
-    "set",
-    "given",
-    "there",
-    "available",
-    "filled",
-    "filled in",
-    "recorded",
-    "not null",
-    "not missing",
-];
+const PRESENT: [&str; 9] =
+    ["known", "present", "set", "given", "filled", "filled in", "recorded", "not null", "not missing"];
 
 const COPULAS: [&str; 16] = [
     "is",

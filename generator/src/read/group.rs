@@ -39,7 +39,11 @@ const PER: [&str; 34] = [
     "and for each",
     "every",
 ];
-const FROM: [&str; 12] = [
+const FROM: [&str; 16] = [
+    "fly from each",
+    "flying from each",
+    "depart from each",
+    "flew from each",
     "from each",
     "from every",
     "leaving each",
@@ -53,7 +57,13 @@ const FROM: [&str; 12] = [
     "leaving from each",
     "left from each",
 ];
-const TO: [&str; 10] = [
+const TO: [&str; 16] = [
+    "fly to each",
+    "flew to each",
+    "go to each",
+    "serve each",
+    "serving each",
+    "flown to each",
     "to each",
     "to every",
     "into each",

@@ -33,15 +33,15 @@ impl Reader<'_> {
         let start = self.the(at);
         let (end, mut measures) = self
             .share(start)
-            .or_else(|| self.counted(start))
             .map(|(end, what)| (end, vec![MeasureM { at: start..end, what, name: None }]))
+            .or_else(|| self.counted_all(start))
             .or_else(|| self.aggregated(start))?;
         let (end, name) = self.named_as(end);
         if let ([only], Some(name)) = (measures.as_mut_slice(), name) {
             only.name = Some(name);
             return Some((end, measures));
         }
-        Some((measures.last().map_or(end, |m| m.at.end), measures))
+        Some((end, measures))
     }
 
     /// A single measure without a name of its own.
@@ -57,6 +57,26 @@ impl Reader<'_> {
             self.new_name(p).filter(|(end, _)| !self.names_target(*end) && !self.save_verb_before(at))
         });
         found.map_or((at, None), |(end, name)| (end, Some(name)))
+    }
+
+    /// "how many carriers and destinations are there".
+    fn counted_all(&self, at: usize) -> Read<Vec<MeasureM>> {
+        let (mut end, what) = self.counted(at)?;
+        let mut all = vec![MeasureM { at: at..end, what, name: None }];
+        let next = |p: usize| self.any(p, &["and", ", and", ","]).filter(|p| !self.aggregate_at(*p));
+        while let Some((start, (behind, noun))) = next(end).and_then(|p| self.noun(p).map(|found| (p, found))) {
+            let several = noun.column.as_ref().is_none_or(|c| c.plural) && crate::words::plural(self.lower(behind - 1));
+            if !several
+                || self
+                    .any(behind, &["is", "are", "was", "were", "name", "'s"])
+                    .is_some_and(|_| self.there(behind) == behind)
+            {
+                break;
+            }
+            end = self.there(behind);
+            all.push(MeasureM { at: start..behind, what: self.rows_or_values(noun), name: None });
+        }
+        Some((end, all))
     }
 
     fn counted(&self, at: usize) -> Read<What> {

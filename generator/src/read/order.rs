@@ -67,7 +67,8 @@ impl Reader<'_> {
             let (end, by) = by.map_or((end, Key::Time), |(e, x)| (e, Key::Column(x)));
             return Some((end, Clause::Top { n, descending: latest, of, by }));
         }
-        let (q, descending) = self.degree(p)?;
+        let common = self.any(p, &["most common", "most frequent", "most frequently seen"]).map(|q| (q, true));
+        let (q, descending) = common.or_else(|| self.degree(p))?;
         let word = self.lower(q - 1).to_owned();
         let (q, n) = if counted.is_none() { self.count(q).unwrap_or((q, 1)) } else { (q, n) };
         let named = counted.is_some() || q > p + 1;
@@ -77,7 +78,7 @@ impl Reader<'_> {
         if !named && plural {
             return None;
         }
-        let busy = word == "busiest" || word == "quietest";
+        let busy = common.is_some() || word == "busiest" || word == "quietest";
         let by = self.ranked_by(end).or_else(|| busy.then(|| (end, Key::Measure(self.all_rows(end)))))?;
         Some((by.0, Clause::Top { n, descending, of, by: by.1 }))
     }
@@ -201,7 +202,10 @@ impl Reader<'_> {
             ],
         )?;
         if let Some((end, descending)) = self.direction(p) {
-            return Some((end, Clause::Order { key: Key::Obvious, descending }));
+            // "sorted alphabetically by name".
+            let key = self.any(end, &["by", "on"]).and_then(|by| self.sort_key(by));
+            let (end, key) = key.unwrap_or((end, Key::Obvious));
+            return Some((end, Clause::Order { key, descending }));
         }
         let (p, lead) = self
             .any(p, &["descending", "desc"])

@@ -3,7 +3,9 @@
 use super::{Read, Reader};
 use crate::{lexicon::is_keyword, request::Clause, tokens::Shape};
 
-const SAVE: [&str; 14] = [
+const SAVE: [&str; 16] = [
+    "refresh",
+    "rebuild",
     "save",
     "store",
     "write",

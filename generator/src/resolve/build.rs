@@ -10,7 +10,7 @@ use crate::{
     joins::paths,
     query::{Query, plain},
     read::Reader,
-    request::{At, Dim},
+    request::{At, ColumnM, Dim, Key, What},
 };
 
 /// A resolved request.
@@ -95,7 +95,8 @@ fn tiers(reader: &Reader<'_>, draft: &Draft) -> Vec<Vec<TableId>> {
 fn explicit(draft: &Draft) -> Vec<TableId> {
     let keep = draft.keep.iter().filter_map(|k| k.noun.as_ref());
     let best = draft.best.iter().filter_map(|b| crate::read::is_rows(&b.of));
-    let owners = draft.columns.iter().filter_map(|c| c.owner);
+    let nouns = draft.nouns.iter().filter_map(|n| n.column.as_ref());
+    let owners = draft.columns.iter().chain(nouns).chain(best_column(draft)).filter_map(|c| c.owner);
     sorted(
         draft
             .nouns
@@ -107,6 +108,14 @@ fn explicit(draft: &Draft) -> Vec<TableId> {
             .chain(owners)
             .collect(),
     )
+}
+
+/// "the most common plane models" counts planes.
+fn best_column(draft: &Draft) -> Option<&ColumnM> {
+    draft.best.as_ref().and_then(|best| match (&best.of, &best.by) {
+        (Dim::Column(column), Key::Measure(measure)) if measure.what == What::Rows(None) => Some(column),
+        _ => None,
+    })
 }
 
 /// Tables that own any column mentioned.

@@ -48,17 +48,21 @@ impl Resolver<'_> {
     pub(super) fn once_each(&mut self, draft: &Draft, only: &ColumnM) -> Resolved<()> {
         let col = self.column(only)?;
         let column = self.catalog().column(col.id);
+        // "names of customers" are one per customer; "manufacturers of planes" may be meant once each.
+        let own = crate::words::parts(&column.name).last().is_some_and(|last| {
+            matches!(last.as_str(), "name" | "email" | "title" | "phone" | "address" | "id" | "number")
+        });
         let asked = draft.distinct
             || draft.best.is_some()
             || draft.limit.is_some()
-            || only.owner.is_some()
+            || (only.owner.is_some() && own)
             || !draft.attach.is_empty()
             || !draft.derived.is_empty();
         if asked || (column.unique && col.path.is_empty()) {
             return Ok(());
         }
         let words = self.words(&only.at);
-        if !only.plural || !draft.about.is_empty() || column.kind.is_number() {
+        if !only.plural || only.owner.is_some() || !draft.about.is_empty() || column.kind.is_number() {
             let choices = [format!("distinct {words}"), format!("all rows with {words}")];
             return Err(Problem::new(
                 codes::AMBIGUOUS,

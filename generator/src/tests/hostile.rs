@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{answer, assert_compiles, expected, query, refused};
 use crate::{
-    Answer, Catalog, Column, Kind, Options, Table, lexicon::KEYWORDS, link::Lexis, plan, testdata::catalog,
+    Answer, Catalog, Column, Kind, Options, Table, lexicon::KEYWORDS, link::Lexis, plan, plan::once, testdata::catalog,
     tokens::tokenise,
 };
 
