@@ -1,1 +1,76 @@
-fn main() {}
+//! Benchmarks. Every figure stands beside a floor that was taken in the same run, and none is asserted.
+//!
+//! `cargo run --release -p tidemill-bench -- orchestration` prints the table of durable orchestration.
+
+mod ambient;
+mod orchestration;
+mod site;
+mod table;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+/// What may go wrong here is only told, never handled.
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Tidemill's benchmarks.
+#[derive(Parser)]
+#[command(name = "tidemill-bench")]
+struct CommandLine {
+    #[command(subcommand)]
+    area: Area,
+}
+
+#[derive(Subcommand)]
+enum Area {
+    /// Chains, fans, many runs at once, throughput, memory: embedded, every step on the disk.
+    Orchestration(Options),
+    /// What the cold start starts.
+    #[command(hide = true)]
+    Serve {
+        /// An empty folder.
+        folder: PathBuf,
+    },
+}
+
+/// What to measure, and how.
+#[derive(Args, Debug, Clone)]
+struct Options {
+    /// One JSON document instead of the table.
+    #[arg(long)]
+    json: bool,
+    /// Only these, as in `W1,W4,throughput`.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// How often each is repeated.
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    /// Where the databases go: a folder on the disk to be measured.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// The Python interpreter.
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+}
+
+impl Options {
+    fn wants(&self, id: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only.eq_ignore_ascii_case(id))
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match CommandLine::parse().area {
+        Area::Orchestration(options) => orchestration::run(&options).await,
+        Area::Serve { folder } => orchestration::serve(&folder).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the benchmark failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -23,6 +23,7 @@ use dice::Dice;
 use driver::{Failure, Simulation, Tally};
 use memory::Memory;
 use real::Real;
+use tidemill_testkit::Postgres;
 use wire::Wire;
 
 /// Seeds that once found something. They run first, for ever.
@@ -31,32 +32,33 @@ const KNOWN_SEEDS: &[u64] = &[1433, 9572];
 const SEEDS: u64 = 10_000;
 
 /// The same driver over the real store; each world is a database of its own.
-const REAL_SEEDS: u64 = 300;
+const SQLITE_SEEDS: u64 = 300;
+const POSTGRES_SEEDS: u64 = 30;
 
 /// Over which rows a world plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rows {
     InMemory,
-    RealStore,
+    Sqlite,
+    Postgres,
 }
 
 fn play(rows: Rows, seed: u64, verbose: bool) -> Result<Tally, Failure> {
     let mut dice = Dice::new(seed);
     let wire = Wire::new(dice.fork());
     let pipelines = pipelines::draw(&mut dice);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a small runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a small runtime");
     runtime.block_on(async {
-        let drawn = pipelines.clone();
-        match rows {
+        let url = match rows {
             Rows::InMemory => {
-                let door = Memory::new(drawn, wire.clone());
-                Simulation::new(door, wire, pipelines, dice, verbose).play().await
+                let door = Memory::new(pipelines.clone(), wire.clone());
+                return Simulation::new(door, wire, pipelines, dice, verbose).play().await;
             }
-            Rows::RealStore => {
-                let door = Real::open("sqlite::memory:", drawn, wire.clone()).await?;
-                Simulation::new(door, wire, pipelines, dice, verbose).play().await
-            }
-        }
+            Rows::Sqlite => "sqlite::memory:".to_owned(),
+            Rows::Postgres => Postgres::shared().fresh().await.map_err(|error| Failure(error.to_string()))?,
+        };
+        let door = Real::open(&url, pipelines.clone(), wire.clone()).await?;
+        Simulation::new(door, wire, pipelines, dice, verbose).play().await
     })
 }
 
@@ -94,7 +96,7 @@ fn play_all(rows: Rows, seeds: u64) {
     println!("{seeds} worlds over {rows:?} in {:.1} s: {sum:?}", begun.elapsed().as_secs_f64());
     let first = failed[..failed.len().min(5)].join("\n");
     assert!(failed.is_empty(), "{} of {seeds} seeds failed; the first:\n{first}", failed.len());
-    assert!(rows == Rows::RealStore || sum.is_rough(), "the worlds were too kind to prove anything: {sum:?}");
+    assert!(rows != Rows::InMemory || sum.is_rough(), "the worlds were too kind to prove anything: {sum:?}");
 }
 
 #[test]
@@ -103,6 +105,11 @@ fn ten_thousand_worlds_in_memory_keep_every_promise() {
 }
 
 #[test]
-fn some_hundred_worlds_over_the_real_store_keep_every_promise() {
-    play_all(Rows::RealStore, REAL_SEEDS);
+fn some_hundred_worlds_over_sqlite_keep_every_promise() {
+    play_all(Rows::Sqlite, SQLITE_SEEDS);
+}
+
+#[test]
+fn some_worlds_over_postgres_keep_every_promise() {
+    play_all(Rows::Postgres, POSTGRES_SEEDS);
 }
