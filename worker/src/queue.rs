@@ -16,7 +16,11 @@ use apalis::prelude::{Monitor, WorkerBuilder, WorkerBuilderExt};
 use apalis_core::{
     backend::{Backend, BackendConfig, finalize::Ephemeral},
     error::BoxDynError,
-    task::{Task, builder::TaskBuilder, task_id::{RandomId, TaskId}},
+    task::{
+        Task,
+        builder::TaskBuilder,
+        task_id::{RandomId, TaskId},
+    },
     worker::{context::WorkerContext, ext::parallelize::ParallelizeExt},
 };
 use tokio::sync::mpsc;
@@ -53,11 +57,7 @@ impl<J: Job> Backend for Channel<J> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-        _: &WorkerContext,
-    ) -> Poll<Option<Result<Self::Task, Infallible>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, Infallible>>> {
         self.0.poll_recv(cx).map(|job| {
             // Spans are named by it.
             job.map(|job| {

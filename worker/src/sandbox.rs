@@ -7,7 +7,7 @@
 
 use std::{
     fmt, io,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -68,9 +68,9 @@ pub struct LimitsThatHold {
 /// The means against the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wall {
-    /// A network namespace of its own, without interfaces.
-    Namespace,
-    /// The same, from inside a user namespace.
+    /// The worker's network namespace without interfaces, which all such processes enter.
+    Namespace(RawFd),
+    /// One for each process, from inside a user namespace.
     UserNamespace,
     /// TCP refused by Landlock.
     Landlock,
@@ -93,7 +93,7 @@ fn look() -> LimitsThatHold {
         _ => Holds::No("the kernel has no Landlock"),
     };
     let network = match wall {
-        Wall::Namespace | Wall::UserNamespace => Holds::Yes("a network namespace without interfaces"),
+        Wall::Namespace(_) | Wall::UserNamespace => Holds::Yes("a network namespace without interfaces"),
         Wall::Landlock => Holds::Partly("Landlock refuses TCP; UDP stays open"),
         Wall::None => Holds::No("neither network namespaces nor Landlock's network rules are allowed here"),
     };
@@ -114,8 +114,8 @@ fn landlock_abi() -> i64 {
 }
 
 fn find_wall(landlock: i64) -> Wall {
-    if works_in_child(libc::CLONE_NEWNET) {
-        Wall::Namespace
+    if let Some(namespace) = empty_network() {
+        Wall::Namespace(namespace.as_raw_fd())
     } else if works_in_child(libc::CLONE_NEWUSER | libc::CLONE_NEWNET) {
         Wall::UserNamespace
     } else if landlock >= 4 {
@@ -123,6 +123,20 @@ fn find_wall(landlock: i64) -> Wall {
     } else {
         Wall::None
     }
+}
+
+/// A network namespace in which there is nothing. Made once: each new one costs the kernel milliseconds.
+fn empty_network() -> Option<&'static OwnedFd> {
+    static EMPTY: OnceLock<Option<OwnedFd>> = OnceLock::new();
+    let make = || {
+        // Only the thread moves, and it ends right away; the descriptor keeps the namespace alive.
+        let thread = std::thread::spawn(|| {
+            check(unshare(libc::CLONE_NEWNET))?;
+            std::fs::File::open("/proc/thread-self/ns/net").map(OwnedFd::from)
+        });
+        thread.join().ok()?.ok()
+    };
+    EMPTY.get_or_init(make).as_ref()
 }
 
 /// Tries `unshare` in a child that does nothing else.
@@ -189,7 +203,7 @@ impl Confinement {
         limit(libc::RLIMIT_NOFILE, MAX_FILES)?;
         limit(libc::RLIMIT_AS, self.memory_bytes)?;
         match self.wall {
-            Some(Wall::Namespace) => check(unshare(libc::CLONE_NEWNET))?,
+            Some(Wall::Namespace(namespace)) => enter(namespace)?,
             Some(Wall::UserNamespace) => {
                 check(unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET))?;
                 // Without maps the process would meet its own files as nobody's.
@@ -255,6 +269,11 @@ fn check(answer: libc::c_int) -> io::Result<()> {
 fn unshare(flags: libc::c_int) -> libc::c_int {
     // SAFETY: no memory is passed.
     unsafe { libc::unshare(flags) }
+}
+
+fn enter(namespace: RawFd) -> io::Result<()> {
+    // SAFETY: the descriptor stays open for the life of the program; no memory is passed.
+    check(unsafe { libc::setns(namespace, libc::CLONE_NEWNET) })
 }
 
 /// The kernel kills this process when the thread that started it is gone; that thread lives as long as

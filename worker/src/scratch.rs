@@ -45,7 +45,8 @@ impl Drop for Scratch {
 /// When the folder cannot be made.
 pub(crate) fn own_folder(root: &Path) -> io::Result<PathBuf> {
     fs::create_dir_all(root)?;
-    let dead: Vec<PathBuf> = fs::read_dir(root)?.flatten().map(|entry| entry.path()).filter(|path| is_dead(path)).collect();
+    let dead: Vec<PathBuf> =
+        fs::read_dir(root)?.flatten().map(|entry| entry.path()).filter(|path| is_dead(path)).collect();
     if !dead.is_empty() {
         end_orphans(&dead);
         for folder in &dead {
@@ -73,10 +74,8 @@ fn started(pid: u32) -> Option<u64> {
 
 /// Ends processes whose `TMPDIR` lies in one of these folders. Those of tasks all have one.
 fn end_orphans(folders: &[PathBuf]) {
-    let marks: Vec<Vec<u8>> = folders
-        .iter()
-        .map(|folder| [b"TMPDIR=", folder.as_os_str().as_bytes(), b"/"].concat())
-        .collect();
+    let marks: Vec<Vec<u8>> =
+        folders.iter().map(|folder| [b"TMPDIR=", folder.as_os_str().as_bytes(), b"/"].concat()).collect();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
         let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
@@ -102,11 +101,8 @@ mod tests {
         ended.wait().expect("an end");
         let dead = root.path().join(format!("{pid}-{start}"));
         fs::create_dir_all(dead.join("task/tmp")).expect("a folder");
-        let orphan = process::Command::new("sleep")
-            .arg("1000")
-            .env("TMPDIR", dead.join("task/tmp"))
-            .spawn()
-            .expect("an orphan");
+        let orphan =
+            process::Command::new("sleep").arg("1000").env("TMPDIR", dead.join("task/tmp")).spawn().expect("an orphan");
         let stranger = process::Command::new("sleep").arg("1000").spawn().expect("a stranger");
         let own = own_folder(root.path()).expect("a folder");
         assert!(own.is_dir() && !dead.exists());

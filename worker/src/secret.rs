@@ -98,10 +98,7 @@ pub fn resolve(
     masks: &mut Masks,
     render: impl Fn(&str) -> Result<String, TaskError>,
 ) -> Result<Secret, TaskError> {
-    let pieces = split(written).map_err(|error| TaskError::Secret {
-        place: error.written,
-        reason: error.reason,
-    })?;
+    let pieces = split(written).map_err(|error| TaskError::Secret { place: error.written, reason: error.reason })?;
     let mut text = String::new();
     for piece in pieces {
         match piece {

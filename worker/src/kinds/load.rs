@@ -50,11 +50,7 @@ pub(super) async fn perform(attempt: &Attempt<'_>, load: &Load) -> Result<Done, 
         contract: load.contract,
         schema: rows.schema(),
     };
-    let fence = Fence {
-        store: attempt.site.wiring.store.clone(),
-        ticket,
-        worker: attempt.site.config.id.clone(),
-    };
+    let fence = Fence { store: attempt.site.wiring.store.clone(), ticket, worker: attempt.site.config.id.clone() };
     let receipt = connection.load(request, rows.into_batches(), &fence).await?;
     let verb = if receipt.already { "were loaded before" } else { "loaded" };
     attempt.log.say(&format!("{} rows {verb} into {}.{}", receipt.rows, load.connection, load.table));

@@ -25,11 +25,8 @@ pub(super) async fn perform(attempt: &Attempt<'_>, python: &Python) -> Result<Do
     let source = source(attempt, python)?;
     super::say_missing_limits(attempt, &python.limits, true);
     let args = args(attempt, python)?;
-    let env: IndexMap<String, String> = attempt
-        .environment(&python.env)?
-        .into_iter()
-        .map(|(name, value)| (name, value.expose().to_owned()))
-        .collect();
+    let env: IndexMap<String, String> =
+        attempt.environment(&python.env)?.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect();
     let mut host = attempt.site.python.acquire(&python.limits).await?;
     let serial = CALLS.fetch_add(1, Ordering::Relaxed);
     let scratch = Scratch::new(host.scratch().join(format!("call-{serial}")))?;

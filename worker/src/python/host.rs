@@ -72,7 +72,12 @@ impl Drop for Host {
 
 impl Host {
     /// Greets a process that was just started.
-    pub async fn greet(running: Running, link: UnixStream, scratch: PathBuf, limits: Limits) -> Result<Self, TaskError> {
+    pub async fn greet(
+        running: Running,
+        link: UnixStream,
+        scratch: PathBuf,
+        limits: Limits,
+    ) -> Result<Self, TaskError> {
         let mut host =
             Self { running, link, scratch, limits, arrow: false, calls: 0, first_peak_kb: 0, spoiled: false };
         let hello = tokio::time::timeout(START_TIME, read_frame(&mut host.link)).await;
@@ -151,7 +156,8 @@ impl Host {
     }
 
     fn understand(&mut self, frame: &[u8]) -> Result<Reply, TaskError> {
-        let bad = |error: &dyn std::fmt::Display| TaskError::Internal(format!("a Python host answered nonsense: {error}"));
+        let bad =
+            |error: &dyn std::fmt::Display| TaskError::Internal(format!("a Python host answered nonsense: {error}"));
         let mut answer: Map<String, Value> = serde_json::from_slice(frame).map_err(|e| bad(&e))?;
         let peak_kb = answer.get("peak_kb").and_then(Value::as_u64).unwrap_or(0);
         self.spoiled = answer.get("spoiled").and_then(Value::as_bool).unwrap_or(true)

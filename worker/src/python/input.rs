@@ -54,11 +54,7 @@ impl Writer {
 }
 
 /// Writes all rows. Memory stays bounded: a thread for blocking work writes as batches come.
-pub(crate) async fn write_input(
-    path: PathBuf,
-    mut batches: Rows,
-    arrow: bool,
-) -> Result<Input, TaskError> {
+pub(crate) async fn write_input(path: PathBuf, mut batches: Rows, arrow: bool) -> Result<Input, TaskError> {
     let schema = batches.schema();
     let file = File::create(&path).map_err(files("write", &path))?;
     let (sender, mut receiver) = mpsc::channel::<RecordBatch>(2);

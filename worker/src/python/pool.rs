@@ -45,14 +45,7 @@ struct Inner {
 impl Pool {
     /// `python` is a path or a name on `PATH`; `most` hosts are kept idle.
     pub fn new(starter: Starter, python: PathBuf, scratch: PathBuf, most: usize) -> Self {
-        Self(Arc::new(Inner {
-            starter,
-            python,
-            interpreter: OnceCell::new(),
-            scratch,
-            most,
-            idle: Mutex::default(),
-        }))
+        Self(Arc::new(Inner { starter, python, interpreter: OnceCell::new(), scratch, most, idle: Mutex::default() }))
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Host>> {
@@ -136,7 +129,8 @@ impl Pool {
 
     /// The interpreter itself: what is on `PATH` may be a slow wrapper around it.
     async fn find(&self) -> Result<PathBuf, TaskError> {
-        const ASK: &str = "import sys; assert sys.version_info >= (3, 8), 'it is older than 3.8'; print(sys.executable)";
+        const ASK: &str =
+            "import sys; assert sys.version_info >= (3, 8), 'it is older than 3.8'; print(sys.executable)";
         let output = tokio::process::Command::new(&self.0.python)
             .args(["-c", ASK])
             .stdin(std::process::Stdio::null())

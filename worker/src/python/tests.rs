@@ -60,7 +60,10 @@ async fn error(code: &str) -> TaskError {
 
 #[tokio::test]
 async fn values_come_back_as_json() {
-    assert_eq!(value("def run(): return {'a': [1, 2.5, None, True, 'ä']}").await, json!({"a": [1, 2.5, null, true, "ä"]}));
+    assert_eq!(
+        value("def run(): return {'a': [1, 2.5, None, True, 'ä']}").await,
+        json!({"a": [1, 2.5, null, true, "ä"]})
+    );
     assert_eq!(value("def run(): return None").await, Value::Null);
     assert_eq!(value("async def run(): return 7").await, json!(7));
     assert_eq!(value("import datetime\ndef run(): return datetime.date(2024, 2, 29)").await, json!("2024-02-29"));
@@ -116,7 +119,12 @@ async fn a_host_is_reused_until_it_is_spoiled() {
     let pool = pool(folder.path());
     let pid = "import os\ndef run(): return os.getpid()";
     let mut pids = Vec::new();
-    for code in [pid, pid, "import os, threading, time\ndef run():\n  threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n  return os.getpid()", pid] {
+    for code in [
+        pid,
+        pid,
+        "import os, threading, time\ndef run():\n  threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n  return os.getpid()",
+        pid,
+    ] {
         let mut host = pool.acquire(&Limits::default()).await.expect("a host");
         let Reply::Value(pid) = host.call(&call(code, host.scratch()), &log()).await.expect("a value") else {
             panic!("rows")
@@ -256,7 +264,20 @@ def run():
     let cells: Vec<&str> = first.split('|').map(str::trim).collect();
     assert_eq!(
         cells[1..13],
-        ["1", "1.0", "a", "true", "2024-01-02", "", "00ff", r#"[1, {"k": 2}]"#, "2024-01-02T01:04:05.000006Z", "2024-01-02T03:04:05", "1.500", ""]
+        [
+            "1",
+            "1.0",
+            "a",
+            "true",
+            "2024-01-02",
+            "",
+            "00ff",
+            r#"[1, {"k": 2}]"#,
+            "2024-01-02T01:04:05.000006Z",
+            "2024-01-02T03:04:05",
+            "1.500",
+            ""
+        ]
     );
     let cells: Vec<&str> = text.lines().nth(4).expect("a second row").split('|').map(str::trim).collect();
     assert_eq!((cells[1], cells[2], cells[11], cells[12]), ("-9223372036854775808", "inf", "-0.001", "5"));
@@ -283,10 +304,8 @@ async fn rows_that_are_none_are_refused_by_name() {
 
 #[tokio::test]
 async fn inputs_arrive_with_their_values() {
-    let schema = Arc::new(Schema::new(vec![
-        Field::new("n", DataType::Int64, true),
-        Field::new("t", DataType::Utf8, true),
-    ]));
+    let schema =
+        Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true), Field::new("t", DataType::Utf8, true)]));
     let columns: [arrow::array::ArrayRef; 2] = [
         Arc::new(Int64Array::from(vec![Some(1), None, Some(3)])),
         Arc::new(StringArray::from(vec![Some("a"), Some("ü"), None])),

@@ -67,8 +67,7 @@ impl Bed {
         let config = |path: &str| -> ConnectionConfig {
             serde_json::from_value(json!({ "kind": "files", "path": path })).expect("a connection")
         };
-        let configs: BTreeMap<_, _> =
-            [("data".to_owned(), config("data")), ("out".to_owned(), config("out"))].into();
+        let configs: BTreeMap<_, _> = [("data".to_owned(), config("data")), ("out".to_owned(), config("out"))].into();
         let connections = Connections::open(&configs, &Folders::at(folder.path())).expect("connections");
         let engine = Engine::new(EngineConfig::new(folder.path().join("spill"))).expect("an engine");
         let blobs = Folder::open(folder.path().join("blobs")).await.expect("blobs");
@@ -109,9 +108,8 @@ impl Bed {
     pub fn compile(&self, text: &str) -> Compiled {
         let known = |_| KnownConnection { kind: "files".to_owned(), tables: None };
         let connections = self.wiring.connections.0.keys().map(|name| (name.clone(), known(name))).collect();
-        compile::read(text, &Known { connections }).unwrap_or_else(|wrong| {
-            panic!("{}", wrong.iter().map(|d| d.render("test")).collect::<Vec<_>>().join("\n"))
-        })
+        compile::read(text, &Known { connections })
+            .unwrap_or_else(|wrong| panic!("{}", wrong.iter().map(|d| d.render("test")).collect::<Vec<_>>().join("\n")))
     }
 
     /// Saves a definition and creates a run of it.
@@ -139,7 +137,9 @@ impl Bed {
             .pipeline
             .params
             .iter()
-            .filter_map(|(name, param)| Some((name.clone(), given.get(name).cloned().or_else(|| param.default.clone())?)))
+            .filter_map(|(name, param)| {
+                Some((name.clone(), given.get(name).cloned().or_else(|| param.default.clone())?))
+            })
             .collect();
         let new = NewRun {
             id: RunId::from_parts(RealClock.now(), self.chance.bits()),

@@ -84,7 +84,8 @@ tasks:
         ))
         .await;
     let result = |name: &str| {
-        tasks.iter().find(|task| task.name == name).and_then(|task| task.output.clone()).expect("an output")["result"].clone()
+        tasks.iter().find(|task| task.name == name).and_then(|task| task.output.clone()).expect("an output")["result"]
+            .clone()
     };
     assert_eq!(result("rate"), json!({"rate": 1.5}));
     assert_eq!(result("post"), json!("hello"));

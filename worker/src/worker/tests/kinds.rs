@@ -82,7 +82,9 @@ tasks:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_fails_warns_or_sets_aside() {
-    for (on_fail, state) in [("fail", RunState::Failed), ("warn", RunState::Succeeded), ("quarantine", RunState::Succeeded)] {
+    for (on_fail, state) in
+        [("fail", RunState::Failed), ("warn", RunState::Succeeded), ("quarantine", RunState::Succeeded)]
+    {
         let bed = Bed::new().await;
         bed.file("data/orders.csv", ORDERS);
         let text = format!(
@@ -212,7 +214,10 @@ async fn python_scripts_find_what_lies_beside_them() {
     let bed = Bed::new().await;
     std::fs::create_dir(bed.folder.path().join("tasks")).expect("a folder");
     bed.file("tasks/helper.py", "BASE = 40");
-    bed.file("tasks/score.py", "import helper\n\ndef score(plus):\n    print('scoring')\n    return {'score': helper.BASE + plus}\n");
+    bed.file(
+        "tasks/score.py",
+        "import helper\n\ndef score(plus):\n    print('scoring')\n    return {'score': helper.BASE + plus}\n",
+    );
     let text = r#"
 pipeline: scripts
 tasks:
@@ -240,7 +245,8 @@ tasks:
         )
         .await;
     assert_eq!(failed.error.expect("an error").code, "TM0705");
-    let run = bed.store.runs(&tidemill_store::RunFilter::default(), tidemill_store::Page::default()).await.expect("runs");
+    let run =
+        bed.store.runs(&tidemill_store::RunFilter::default(), tidemill_store::Page::default()).await.expect("runs");
     let tasks = bed.store.tasks(run[0].id).await.expect("tasks");
     let reads = tasks.iter().find(|task| task.name == "reads").expect("the reader");
     assert_eq!(reads.error.as_ref().map(|error| error.code.as_str()), Some("TM0716"), "{reads:#?}");

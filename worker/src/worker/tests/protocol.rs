@@ -130,14 +130,20 @@ tasks:
     assert_eq!(*gate.published.lock().expect("a lock"), [2], "only the second attempt published");
     let tasks = bed.store.tasks(run).await.expect("tasks");
     assert_eq!((tasks[0].attempt.0, tasks[0].crashes), (2, 1));
-    assert_eq!(bed.store.run(run).await.expect("the run").state, RunState::Succeeded, "the late report changed nothing");
+    assert_eq!(
+        bed.store.run(run).await.expect("the run").state,
+        RunState::Succeeded,
+        "the late report changed nothing"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_run_stops_its_processes() {
     let bed = Bed::new().await;
     let worker = bed.start(WorkerConfig { lease: Duration::from_millis(600), ..bed.config("w") });
-    let run = bed.create("pipeline: c\ntasks: {x: {shell: {command: \"sleep 1000 & echo $! > pid.tmp; mv pid.tmp pid; wait\"}}}").await;
+    let run = bed
+        .create("pipeline: c\ntasks: {x: {shell: {command: \"sleep 1000 & echo $! > pid.tmp; mv pid.tmp pid; wait\"}}}")
+        .await;
     let told = bed.folder.path().join("pid");
     crate::tests::eventually("the process starts", || told.exists()).await;
     let pid: i32 = std::fs::read_to_string(&told).expect("a pid").trim().parse().expect("a number");
@@ -151,7 +157,9 @@ async fn a_cancelled_run_stops_its_processes() {
 async fn a_worker_that_shuts_down_gives_back_what_it_cannot_finish() {
     let bed = Bed::new().await;
     let first = bed.start(WorkerConfig { drain: Duration::from_millis(50), ..bed.config("first") });
-    let run = bed.create("pipeline: d\ntasks: {x: {shell: {command: \"test -e seen && exit 0; touch seen; sleep 1000\"}}}").await;
+    let run = bed
+        .create("pipeline: d\ntasks: {x: {shell: {command: \"test -e seen && exit 0; touch seen; sleep 1000\"}}}")
+        .await;
     let seen = bed.folder.path().join("seen");
     crate::tests::eventually("the task starts", || seen.exists()).await;
     first.stop().await;
@@ -176,7 +184,8 @@ fn lines(bed: &Bed) -> usize {
 async fn duplicate_and_stale_tickets_do_no_harm() {
     let bed = Bed::new().await;
     let run = bed.create(&ten()).await;
-    let ticket = |ordinal, attempt| Ticket { task: TaskKey { run, ordinal: Ordinal(ordinal) }, attempt: Attempt(attempt) };
+    let ticket =
+        |ordinal, attempt| Ticket { task: TaskKey { run, ordinal: Ordinal(ordinal) }, attempt: Attempt(attempt) };
     let wrong: Vec<Ticket> = (0..20).flat_map(|ordinal| [0, 2, 7].map(|attempt| ticket(ordinal, attempt))).collect();
     bed.transport.publish(DEFAULT_QUEUE, Priority::High, &wrong).await.expect("sent");
     let workers = [bed.worker("a"), bed.worker("b")];
