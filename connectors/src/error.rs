@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, io, path::PathBuf};
 
+use tidemill_dag::codes::tm06;
+
 /// Any failure of a connector. Display does not print the source.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields say what they are; each variant is explained")]
@@ -131,36 +133,36 @@ impl ConnectorError {
     /// The public code; each has a page in `docs/errors/`.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::UnknownTable { .. } => "TM0601",
-            Self::Config { .. } => "TM0602",
-            Self::Unreadable { .. } => "TM0603",
-            Self::Encoding { .. } => "TM0604",
-            Self::Ragged { .. } => "TM0605",
-            Self::Malformed { .. } => "TM0606",
-            Self::Header { .. } => "TM0607",
-            Self::Empty { .. } => "TM0608",
-            Self::Value { .. } => "TM0609",
-            Self::Columns { .. } => "TM0610",
-            Self::UnknownColumn { .. } => "TM0611",
-            Self::Status { .. } => "TM0612",
-            Self::Transfer { .. } => "TM0613",
-            Self::TooSlow { .. } => "TM0614",
-            Self::TooLarge { .. } => "TM0615",
-            Self::Redirects { .. } => "TM0616",
-            Self::Mode { .. } => "TM0617",
-            Self::TableName { .. } => "TM0618",
-            Self::Drift { .. } => "TM0619",
-            Self::NotCurrent { .. } => "TM0620",
-            Self::Fenced { .. } => "TM0621",
-            Self::Busy { .. } => "TM0622",
-            Self::Manifest { .. } => "TM0623",
-            Self::Unwritable { .. } => "TM0624",
-            Self::UnsupportedType { .. } => "TM0625",
-            Self::TypeText { .. } => "TM0626",
-            Self::Rows { .. } => "TM0627",
-            Self::Parquet { .. } => "TM0628",
-            Self::Arrow { .. } => "TM0629",
-            Self::CutShort { .. } => "TM0630",
+            Self::UnknownTable { .. } => tm06::UNKNOWN_TABLE,
+            Self::Config { .. } => tm06::BAD_SETTING,
+            Self::Unreadable { .. } => tm06::UNREADABLE,
+            Self::Encoding { .. } => tm06::ENCODING,
+            Self::Ragged { .. } => tm06::RAGGED,
+            Self::Malformed { .. } => tm06::MALFORMED,
+            Self::Header { .. } => tm06::HEADER,
+            Self::Empty { .. } => tm06::EMPTY,
+            Self::Value { .. } => tm06::BAD_VALUE,
+            Self::Columns { .. } => tm06::OTHER_COLUMNS,
+            Self::UnknownColumn { .. } => tm06::NO_SUCH_COLUMN,
+            Self::Status { .. } => tm06::HTTP_STATUS,
+            Self::Transfer { .. } => tm06::TRANSFER,
+            Self::TooSlow { .. } => tm06::TOO_SLOW,
+            Self::TooLarge { .. } => tm06::TOO_LARGE,
+            Self::Redirects { .. } => tm06::REDIRECTS,
+            Self::Mode { .. } => tm06::LOAD_MODE,
+            Self::TableName { .. } => tm06::TABLE_NAME,
+            Self::Drift { .. } => tm06::DRIFT,
+            Self::NotCurrent { .. } => tm06::NOT_CURRENT,
+            Self::Fenced { .. } => tm06::OVERTAKEN,
+            Self::Busy { .. } => tm06::BUSY,
+            Self::Manifest { .. } => tm06::MANIFEST,
+            Self::Unwritable { .. } => tm06::UNWRITABLE,
+            Self::UnsupportedType { .. } => tm06::UNSUPPORTED_TYPE,
+            Self::TypeText { .. } => tm06::TYPE_WORD,
+            Self::Rows { .. } => tm06::ROWS_FAILED,
+            Self::Parquet { .. } => tm06::PARQUET,
+            Self::Arrow { .. } => tm06::MISFIT,
+            Self::CutShort { .. } => tm06::CUT_SHORT,
         }
     }
 

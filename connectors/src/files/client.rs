@@ -11,9 +11,12 @@ use async_trait::async_trait;
 use super::{
     KIND,
     config::{FilesConfig, TableConfig},
-    find::Root,
+    fetch::Web,
+    find::{DataFile, Found, Root, data_file, kind_of},
     learn::{self, Learned},
+    load,
     prune,
+    publish::Target,
     read::{Memory, Table},
 };
 use crate::{
@@ -29,12 +32,18 @@ pub struct Files(Arc<Inner>);
 struct Inner {
     name: String,
     config: FilesConfig,
-    root: Root,
+    place: Place,
     state: Option<PathBuf>,
     /// What was learned in this process, by fingerprint.
     learned: Mutex<HashMap<String, Learned>>,
     /// Tables that were looked at, and whether filters help there.
     prunable: Mutex<HashMap<String, bool>>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder(Root),
+    Web(Web),
 }
 
 impl Files {
@@ -52,9 +61,17 @@ impl Files {
                 crate::column_type::to_schema(columns).map_err(|error| wrong(format!("{whose}{error}")))?;
             }
         }
-        let root = Root { path: folders.base.join(&config.path), shown: config.path.clone() };
+        let place = if config.path.starts_with("http://") || config.path.starts_with("https://") {
+            let web = Web::new(&config.path, config.transfer.clone(), folders.state.as_deref()).map_err(wrong)?;
+            for (table, settings) in &config.tables {
+                web.address(settings.path.as_deref().unwrap_or(table)).map_err(wrong)?;
+            }
+            Place::Web(web)
+        } else {
+            Place::Folder(Root { path: folders.base.join(&config.path), shown: config.path.clone() })
+        };
         let (learned, prunable) = (Mutex::default(), Mutex::default());
-        let inner = Inner { name: name.to_owned(), config, root, state: folders.state.clone(), learned, prunable };
+        let inner = Inner { name: name.to_owned(), config, place, state: folders.state.clone(), learned, prunable };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -69,9 +86,41 @@ impl Files {
         done.unwrap_or_else(|_| Err(ConnectorError::CutShort { doing: doing.to_owned() }))
     }
 
+    async fn target(&self, table: String) -> Result<Target, ConnectorError> {
+        self.aside("looking for a table", move |inner| match &inner.place {
+            Place::Folder(root) => load::target(root, &table, &inner.settings(&table)),
+            Place::Web(_) => Err(load::read_only(&table)),
+        })
+        .await
+    }
+
     async fn open(&self, table: &str) -> Result<Table, ConnectorError> {
         let name = table.to_owned();
-        self.aside("looking for a table", move |inner| inner.open(&name)).await
+        let settings = self.0.settings(table);
+        let fetched = match &self.0.place {
+            Place::Folder(_) => None,
+            Place::Web(web) => Some(self.fetch(web, table, &settings).await?),
+        };
+        self.aside("looking for a table", move |inner| inner.open(&name, &settings, fetched)).await
+    }
+
+    async fn fetch(&self, web: &Web, table: &str, settings: &TableConfig) -> Result<Found, ConnectorError> {
+        if !self.0.config.tables.contains_key(table) {
+            return Err(self.0.unknown(table)?);
+        }
+        let config = |problem| ConnectorError::Columns { file: table.to_owned(), problem };
+        let address = web.address(settings.path.as_deref().unwrap_or(table)).map_err(config)?;
+        let path = web.file(&address).await?;
+        // What stands behind `?` or `#` says nothing about the format.
+        let name = address.split(['?', '#']).next().unwrap_or(&address);
+        let (format, compression) = kind_of(name, settings)?;
+        let found = data_file(&path, address.clone(), &TableConfig {
+            format: Some(format),
+            compression: Some(compression),
+            ..TableConfig::default()
+        })?;
+        // The content has a name of its own; when it came does not matter.
+        Ok(Found::Files(vec![DataFile { modified: 0, ..found }]))
     }
 }
 
@@ -81,27 +130,32 @@ impl Inner {
     }
 
     fn tables(&self) -> Result<Vec<String>, ConnectorError> {
-        let mut names: Vec<_> = self.root.tables()?.into_keys().chain(self.config.tables.keys().cloned()).collect();
+        let mut names: Vec<_> = self.config.tables.keys().cloned().collect();
+        if let Place::Folder(root) = &self.place {
+            names.extend(root.tables()?.into_keys());
+        }
         names.sort();
         names.dedup();
         Ok(names)
     }
 
-    fn open(&self, table: &str) -> Result<Table, ConnectorError> {
-        let settings = self.settings(table);
-        let found = match &settings.path {
-            Some(path) => Some(self.root.by_path(path, &settings)?),
-            None => self.root.by_name(table, &settings)?,
+    fn unknown(&self, table: &str) -> Result<ConnectorError, ConnectorError> {
+        Ok(ConnectorError::UnknownTable {
+            connection: self.name.clone(),
+            table: table.to_owned(),
+            known: self.tables()?,
+        })
+    }
+
+    fn open(&self, table: &str, settings: &TableConfig, fetched: Option<Found>) -> Result<Table, ConnectorError> {
+        let found = match (&self.place, &settings.path) {
+            (Place::Web(_), _) => fetched,
+            (Place::Folder(root), Some(path)) => Some(root.by_path(path, settings)?),
+            (Place::Folder(root), None) => root.by_name(table, settings)?,
         };
-        let Some(found) = found else {
-            return Err(ConnectorError::UnknownTable {
-                connection: self.name.clone(),
-                table: table.to_owned(),
-                known: self.tables()?,
-            });
-        };
+        let Some(found) = found else { return Err(self.unknown(table)?) };
         let file = self.state.as_ref().map(|state| learn::place(state, &self.name, table));
-        let opened = Table::open(found, &settings, Memory { recent: &self.learned, file: file.as_ref() })?;
+        let opened = Table::open(found, settings, Memory { recent: &self.learned, file: file.as_ref() })?;
         let mut prunable = self.prunable.lock().unwrap_or_else(PoisonError::into_inner);
         prunable.insert(table.to_owned(), opened.is_parquet());
         Ok(opened)
@@ -131,11 +185,21 @@ impl Connection for Files {
         self.open(&scan.table).await?.scan(&scan)
     }
 
-    async fn load(&self, load: LoadRequest, _: BatchStream, _: &dyn CommitGuard) -> Result<Receipt, ConnectorError> {
-        Err(ConnectorError::CutShort { doing: load.table })
+    async fn load(
+        &self,
+        load: LoadRequest,
+        rows: BatchStream,
+        guard: &dyn CommitGuard,
+    ) -> Result<Receipt, ConnectorError> {
+        load::check_request(&load)?;
+        let table = load.table.clone();
+        let settings = self.0.settings(&table);
+        let target = self.target(table).await?;
+        load::load(target, &settings, load, rows, guard).await
     }
 
-    async fn find_load(&self, _: &str, _: &LoadId) -> Result<Option<Receipt>, ConnectorError> {
-        Ok(None)
+    async fn find_load(&self, table: &str, id: &LoadId) -> Result<Option<Receipt>, ConnectorError> {
+        let (target, id) = (self.target(table.to_owned()).await?, id.clone());
+        self.aside("looking for a load", move |_| target.find(&id)).await
     }
 }

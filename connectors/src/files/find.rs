@@ -10,6 +10,7 @@ use std::{
 use super::{
     config::{Compression, Format, TableConfig},
     manifest::{MANIFEST, Manifest},
+    publish::is_part,
 };
 use crate::ConnectorError;
 
@@ -54,7 +55,8 @@ pub struct Root {
 }
 
 impl Root {
-    fn shown(&self, path: &Path) -> String {
+    /// A path as people know it.
+    pub fn shown(&self, path: &Path) -> String {
         let below = path.strip_prefix(&self.path).unwrap_or(path);
         Path::new(&self.shown).join(below).display().to_string()
     }
@@ -101,7 +103,9 @@ impl Root {
 
     fn data_files(&self, folder: &Path) -> Result<Vec<PathBuf>, ConnectorError> {
         let is_data = |path: &PathBuf| {
-            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| ending(name).is_some()) && path.is_file()
+            let name = path.file_name().and_then(|name| name.to_str());
+            // A part that no manifest names is not visible, whoever left it.
+            name.is_some_and(|name| ending(name).is_some() && !is_part(name)) && path.is_file()
         };
         Ok(self.entries(folder)?.into_iter().filter(is_data).collect())
     }

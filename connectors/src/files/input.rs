@@ -2,7 +2,6 @@
 //! ends. Memory is that of a few pieces, whatever the file's size. Blocking: runs on threads made for that.
 
 use std::{
-    fs::File,
     io::{self, Read},
     path::Path,
 };
@@ -13,6 +12,7 @@ use super::{
     config::{Compression, Format, TextOptions},
     csv::{Splitter, looks_like_utf16},
     find::DataFile,
+    publish::open_part,
 };
 use crate::{ConnectorError, error::FilePlace};
 
@@ -182,7 +182,7 @@ pub fn line_ends(bytes: &[u8]) -> u64 {
 
 /// A file as long as it is now: what is appended while it is read belongs to the next reading.
 fn open_file(path: &Path) -> io::Result<impl Read + Send + use<>> {
-    let file = File::open(path)?;
+    let file = open_part(path)?;
     let meta = file.metadata()?;
     if meta.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());

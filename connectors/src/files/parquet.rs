@@ -11,7 +11,7 @@ use parquet::arrow::{
     arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
 };
 
-use super::{adapt::adapt, find::DataFile, prune};
+use super::{adapt::adapt, find::DataFile, prune, publish::open_part};
 use crate::{ConnectorError, Predicate, column_type};
 
 /// Rows in a batch.
@@ -83,7 +83,7 @@ impl ParquetFile {
 }
 
 fn open(file: &DataFile) -> Result<File, ConnectorError> {
-    File::open(&file.path)
+    open_part(&file.path)
         .map_err(|source| ConnectorError::Unreadable { path: Path::new(&file.shown).to_owned(), source })
 }
 
