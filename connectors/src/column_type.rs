@@ -307,7 +307,11 @@ fn timestamp(parts: &[&str]) -> Result<DataType, String> {
         _ => return Err("write timestamp, timestamp(UTC) or timestamp(ns, UTC)".into()),
     };
     if let Some(zone) = zone {
-        zone.parse::<arrow::array::timezone::Tz>().map_err(|_| format!("`{zone}` is not a time zone"))?;
+        let offset = matches!(zone.as_bytes(), [b'+' | b'-', h1, h2, b':', m1, m2]
+            if [h1, h2, m1, m2].iter().all(|digit| digit.is_ascii_digit()));
+        if !offset && zone.parse::<chrono_tz::Tz>().is_err() {
+            return Err(format!("`{zone}` is not a time zone"));
+        }
     }
     Ok(DataType::Timestamp(unit, zone.map(Into::into)))
 }

@@ -279,10 +279,11 @@ fn field_end(bytes: &[u8], at: usize, dialect: &Dialect) -> Result<usize, Fault>
         .ok_or_else(|| syntax(at, "the last line has no end"))
 }
 
-/// Typed columns of one table from pieces of its files. Holds builders, so that their memory is used again.
+/// Typed columns of one table from pieces of its files.
+#[derive(Debug)]
 pub struct Parser {
     schema: SchemaRef,
-    builders: Vec<(usize, Builder)>,
+    positions: Vec<usize>,
     columns: usize,
 }
 
@@ -291,33 +292,34 @@ enum Builder {
     Nested(Nested),
 }
 
+impl Builder {
+    fn new(data_type: &DataType, rows: usize) -> Option<Self> {
+        match data_type {
+            DataType::List(_) | DataType::Struct(_) | DataType::Map(..) => Nested::new(data_type).map(Self::Nested),
+            flat => cells::cells(flat, rows).map(Self::Flat),
+        }
+    }
+}
+
 impl Parser {
     /// For files of `columns` columns of which those at `positions` are wanted, with the types of `schema`.
-    pub fn new(schema: SchemaRef, positions: &[usize], columns: usize) -> Option<Self> {
-        let builder = |field: &arrow::datatypes::FieldRef| -> Option<Builder> {
-            Some(match field.data_type() {
-                DataType::List(_) | DataType::Struct(_) | DataType::Map(..) => {
-                    Builder::Nested(Nested::new(field.data_type())?)
-                }
-                flat => Builder::Flat(cells::cells(flat, 1024)?),
-            })
-        };
-        let builders = positions.iter().zip(schema.fields()).map(|(&at, field)| Some((at, builder(field)?)));
-        let builders = builders.collect::<Option<Vec<_>>>()?;
-        Some(Self { schema, builders, columns })
+    pub fn new(schema: SchemaRef, positions: Vec<usize>, columns: usize) -> Option<Self> {
+        let readable = schema.fields().iter().all(|field| Builder::new(field.data_type(), 0).is_some());
+        readable.then_some(Self { schema, positions, columns })
     }
 
     /// The rows of a piece of text.
-    pub fn parse(&mut self, text: &str, dialect: &Dialect) -> Result<RecordBatch, Fault> {
+    pub fn parse(&self, text: &str, dialect: &Dialect) -> Result<RecordBatch, Fault> {
         let index = Index::new(text, self.columns, dialect)?;
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.builders.len());
-        for ((column, builder), field) in self.builders.iter_mut().zip(self.schema.fields()) {
-            let raw = index.column(*column);
-            let filled = match builder {
-                Builder::Flat(cells) => cells.fill(&raw).map(|()| cells.finish()),
-                Builder::Nested(nested) => fill_nested(nested, &raw),
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.positions.len());
+        for (&column, field) in self.positions.iter().zip(self.schema.fields()) {
+            let raw = index.column(column);
+            let filled = match Builder::new(field.data_type(), index.rows()) {
+                Some(Builder::Flat(mut cells)) => cells.fill(&raw).map(|()| cells.finish()),
+                Some(Builder::Nested(mut nested)) => fill_nested(&mut nested, &raw),
+                None => Err(0),
             };
-            arrays.push(filled.map_err(|row| value_fault(&index, row, *column, field))?);
+            arrays.push(filled.map_err(|row| value_fault(&index, row, column, field))?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(index.rows()));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options);
@@ -433,4 +435,84 @@ impl Splitter {
 /// Whether a text looks like UTF-16 that was not declared: about every second byte is zero.
 pub fn looks_like_utf16(bytes: &[u8]) -> bool {
     bytes.len() >= 2 && memmem::find_iter(bytes, b"\0").count() * 3 > bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialect() -> Dialect {
+        Dialect { delimiter: b',', quote: Some(b'"'), nulls: Vec::new() }
+    }
+
+    fn cells(text: &str, columns: usize) -> Result<Vec<Vec<Option<String>>>, Fault> {
+        let dialect = dialect();
+        let index = Index::new(text, columns, &dialect)?;
+        let cell = |row, column| match index.column(column).cell(row, true) {
+            Cell::Null => None,
+            Cell::Text(text) => Some(text.to_owned()),
+            Cell::Escaped(text) => Some(text),
+        };
+        Ok((0..index.rows()).map(|row| (0..columns).map(|column| cell(row, column)).collect()).collect())
+    }
+
+    const AWKWARD: &str =
+        "a,\"b\"\"\n,\"\r\n\r\n\"\"\",\",x\r\n,\n5\" wide,\"\"\n\"\"\"\",\"\n\"\nlonger than eight bytes,and more than that\n";
+
+    #[test]
+    fn both_ways_of_indexing_agree() {
+        let plain = "a,b\nlonger than eight,\r\n\n,x\n";
+        let with_quotes = "\"a\",b\nlonger than eight,\r\n\n,x\n";
+        assert_eq!(cells(plain, 2), cells(with_quotes, 2));
+        assert_eq!(cells(plain, 2).map(|rows| rows.len()), Ok(3));
+    }
+
+    #[test]
+    fn quotes_delimiters_and_line_ends_inside_fields() {
+        let rows = cells(AWKWARD, 2).expect("rows");
+        let expected = [
+            [Some("a"), Some("b\"\n,")],
+            [Some("\","), Some("x")],
+            [None, None],
+            [Some("5\" wide"), Some("")],
+            [Some("\""), Some("\n")],
+            [Some("longer than eight bytes"), Some("and more than that")],
+        ];
+        assert_eq!(rows, expected.map(|row| row.map(|cell| cell.map(str::to_owned)).to_vec()));
+    }
+
+    #[test]
+    fn wherever_blocks_end_the_rows_are_the_same() {
+        let whole = cells(AWKWARD, 2).expect("rows");
+        let bytes = AWKWARD.as_bytes();
+        for size in 1..bytes.len() {
+            let dialect = dialect();
+            let (mut splitter, mut carry, mut rows) = (Splitter::csv(&dialect), Vec::new(), Vec::new());
+            for block in bytes.chunks(size) {
+                carry.extend_from_slice(block);
+                splitter.feed(&carry);
+                let rest = carry.split_off(splitter.cut());
+                let piece = std::mem::replace(&mut carry, rest);
+                rows.extend(cells(std::str::from_utf8(&piece).expect("text"), 2).expect("rows"));
+            }
+            assert!(carry.is_empty() && splitter.open_quote().is_none(), "blocks of {size}");
+            assert_eq!(rows, whole, "blocks of {size}");
+        }
+    }
+
+    #[test]
+    fn ragged_rows_say_where_they_begin() {
+        for (text, at, found) in [("1,2\n3\n", 4, 1), ("1,2\n\"x\n\",2,3\n", 4, 3), ("1,2,3,4,5,6,7\n", 0, 7)] {
+            assert_eq!(cells(text, 2), Err(Fault { at, what: Wrong::Fields { found, expected: 2 } }), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_byte_next_to_every_other_is_found_exactly() {
+        for other in 0..=u8::MAX {
+            let word = u64::from_le_bytes([b',', other, b',', other, other, b'\n', other, b',']);
+            let found = zero_bytes(word ^ every(b',')).count_ones();
+            assert_eq!(found, if other == b',' { 7 } else { 3 }, "{other}");
+        }
+    }
 }

@@ -59,6 +59,8 @@ struct First {
 #[derive(Debug, Clone, Default)]
 pub struct Guess {
     classes: BTreeMap<Class, First>,
+    /// The same classes as bits, to be asked once per value.
+    seen: u16,
     /// Where its key first stood: file, line, byte.
     first_at: Option<(usize, u64, usize)>,
     whole_digits: usize,
@@ -91,7 +93,7 @@ impl Guess {
     /// Looks at a CSV column.
     pub fn csv(&mut self, raw: &RawColumn<'_>, piece: Piece<'_>, offset: impl Fn(usize) -> usize) {
         for row in 0..raw.rows() {
-            if self.classes.contains_key(&Class::Text) {
+            if self.has(Class::Text) {
                 return;
             }
             let at = || piece.line_at(offset(row));
@@ -103,7 +105,15 @@ impl Guess {
         }
     }
 
+    fn has(&self, class: Class) -> bool {
+        self.seen & (1 << class as u16) != 0
+    }
+
     fn text(&mut self, text: &str, file: usize, line: impl Fn() -> u64) {
+        if let Some(digits) = short_int(text.as_bytes()) {
+            self.whole_digits = self.whole_digits.max(digits);
+            return self.see(Class::Int, text, file, line);
+        }
         let class = classify(text);
         self.digits(class, text);
         self.see(class, text, file, line);
@@ -122,7 +132,10 @@ impl Guess {
     }
 
     fn see(&mut self, class: Class, text: &str, file: usize, line: impl Fn() -> u64) {
-        self.classes.entry(class).or_insert_with(|| First { file, line: line(), text: cut(text) });
+        if !self.has(class) {
+            self.seen |= 1 << class as u16;
+            self.classes.insert(class, First { file, line: line(), text: cut(text) });
+        }
     }
 
     /// Looks at a JSON value.
@@ -165,6 +178,7 @@ impl Guess {
 
     /// Puts what was seen elsewhere beside what was seen here.
     pub fn merge(&mut self, other: Self) {
+        self.seen |= other.seen;
         for (class, first) in other.classes {
             match self.classes.entry(class) {
                 std::collections::btree_map::Entry::Vacant(entry) => drop(entry.insert(first)),
@@ -341,6 +355,13 @@ fn classify(text: &str) -> Class {
         Class::Text if !coded && unsigned.iter().any(|byte| matches!(byte, b'e' | b'E')) => with_exponent(text),
         class => class,
     }
+}
+
+/// The digits of a whole number that is plainly one: no sign but minus, no leading zero, far from every limit.
+fn short_int(text: &[u8]) -> Option<usize> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let plain = matches!(digits, [b'1'..=b'9', ..] | [b'0']) && digits.len() <= 15 && text != b"-0";
+    (plain && digits.iter().all(u8::is_ascii_digit)).then_some(digits.len())
 }
 
 fn float_or_long(digits: usize) -> Class {

@@ -207,7 +207,7 @@ struct Transcoder<R> {
 
 impl<R: Read> Transcoder<R> {
     fn new(input: R, encoding: &'static Encoding) -> Self {
-        let decoder = encoding.new_decoder_with_bom_removal();
+        let decoder = encoding.new_decoder();
         Self { input, decoder, name: encoding.name(), ready: Vec::new(), given: 0, ended: false }
     }
 

@@ -200,14 +200,16 @@ async fn write_all(plan: Plan, mut rows: BatchStream) -> Result<Vec<Part>, Conne
             adapt(&batch, &schema)
                 .map_err(|source| ConnectorError::Arrow { doing: "fitting rows to the table".into(), source })
         });
-        match fitted {
-            // Nobody takes: the writer failed, and says why when it is joined.
-            Ok(batch) if give.send(batch).await.is_err() => break,
-            Ok(_) => {}
+        let given = match fitted {
+            Ok(batch) => give.send(batch).await.is_ok(),
             Err(error) => {
                 failed = Some(error);
-                break;
+                false
             }
+        };
+        // If nobody takes, the writer failed, and says why when it is joined.
+        if !given {
+            break;
         }
     }
     drop(give);

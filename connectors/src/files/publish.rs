@@ -265,8 +265,10 @@ fn remove_folder(folder: &Path) -> Result<(), ConnectorError> {
 impl Drop for Staging {
     fn drop(&mut self) {
         // What cannot be removed now is removed by the next load: the lock ends with this process at the latest.
-        let _ = fs::remove_dir_all(&self.folder);
-        let _ = fs::remove_file(&self.mark);
+        // The mark stays as long as there is something to remove, for that is what the next load looks for.
+        if remove_folder(&self.folder).is_ok() {
+            let _ = fs::remove_file(&self.mark);
+        }
     }
 }
 

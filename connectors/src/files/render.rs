@@ -1,11 +1,14 @@
 //! Batches as CSV or JSON lines. Every text it writes is read back as the same value: an empty text is quoted so
 //! that it is not "no value", NaN and infinities are words, lists and structs in CSV are JSON.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
-    datatypes::{DataType, Schema},
+    datatypes::{
+        DataType, Schema, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+        TimestampSecondType,
+    },
     error::ArrowError,
     util::display::{ArrayFormatter, FormatOptions},
 };
@@ -72,13 +75,13 @@ pub fn csv_rows(batch: &RecordBatch, out: &mut String) -> Result<(), ArrowError>
             if at > 0 {
                 out.push(',');
             }
-            if column.array.is_null(row) {
+            if column.is_empty(row) {
                 continue;
             }
             cell.clear();
             match &column.parts {
                 Parts::Text => column.text(row, &mut cell),
-                Parts::Boolean | Parts::Number(_) | Parts::Quoted(_) => column.plain(row, &mut cell)?,
+                Parts::Nothing | Parts::Boolean | Parts::Number(_) | Parts::Quoted(_) | Parts::Moment(_) => column.plain(row, &mut cell)?,
                 Parts::List(_) | Parts::Struct(_) | Parts::Map(..) => column.json(row, &mut cell)?,
             }
             csv_text(&cell, out);
@@ -114,7 +117,7 @@ pub fn json_rows(batch: &RecordBatch, out: &mut String) -> Result<(), ArrowError
 fn members(columns: &[(&str, Column<'_>)], row: usize, out: &mut String) -> Result<(), ArrowError> {
     out.push('{');
     let mut first = true;
-    for (name, column) in columns.iter().filter(|(_, column)| column.array.is_valid(row)) {
+    for (name, column) in columns.iter().filter(|(_, column)| !column.is_empty(row)) {
         if !std::mem::take(&mut first) {
             out.push(',');
         }
@@ -142,6 +145,24 @@ fn json_text(text: &str, out: &mut String) {
     out.push('"');
 }
 
+const OPTIONS: FormatOptions<'static> = FormatOptions::new().with_display_error(false);
+
+/// The same moments as clock readings in UTC.
+fn without_zone(array: &ArrayRef, unit: TimeUnit) -> ArrayRef {
+    match unit {
+        TimeUnit::Second => Arc::new(array.as_primitive::<TimestampSecondType>().clone().with_timezone_opt(None::<&str>)),
+        TimeUnit::Millisecond => {
+            Arc::new(array.as_primitive::<TimestampMillisecondType>().clone().with_timezone_opt(None::<&str>))
+        }
+        TimeUnit::Microsecond => {
+            Arc::new(array.as_primitive::<TimestampMicrosecondType>().clone().with_timezone_opt(None::<&str>))
+        }
+        TimeUnit::Nanosecond => {
+            Arc::new(array.as_primitive::<TimestampNanosecondType>().clone().with_timezone_opt(None::<&str>))
+        }
+    }
+}
+
 /// A column taken apart once, so that its cells are written without looking at its type again.
 struct Column<'a> {
     array: &'a ArrayRef,
@@ -149,12 +170,16 @@ struct Column<'a> {
 }
 
 enum Parts<'a> {
+    /// No value anywhere.
+    Nothing,
     Text,
     Boolean,
     /// Digits, which JSON knows, or words such as NaN, which it does not.
     Number(ArrayFormatter<'a>),
     /// What JSON has no type for.
     Quoted(ArrayFormatter<'a>),
+    /// Moments, as text in UTC, whatever zone they are shown in elsewhere.
+    Moment(ArrayRef),
     List(Box<Column<'a>>),
     Struct(Vec<(&'a str, Column<'a>)>),
     Map(Box<Column<'a>>, Box<Column<'a>>),
@@ -162,9 +187,9 @@ enum Parts<'a> {
 
 impl<'a> Column<'a> {
     fn new(array: &'a ArrayRef) -> Result<Self, ArrowError> {
-        const OPTIONS: FormatOptions<'static> = FormatOptions::new().with_display_error(false);
         let formatter = || ArrayFormatter::try_new(array.as_ref(), &OPTIONS);
         let parts = match array.data_type() {
+            DataType::Null => Parts::Nothing,
             DataType::Utf8 => Parts::Text,
             DataType::Boolean => Parts::Boolean,
             DataType::List(_) => Parts::List(Box::new(Self::new(array.as_list::<i32>().values())?)),
@@ -176,10 +201,16 @@ impl<'a> Column<'a> {
                 let map = array.as_map();
                 Parts::Map(Box::new(Self::new(map.keys())?), Box::new(Self::new(map.values())?))
             }
+            DataType::Timestamp(unit, Some(_)) => Parts::Moment(without_zone(array, *unit)),
             number if number.is_numeric() => Parts::Number(formatter()?),
             _ => Parts::Quoted(formatter()?),
         };
         Ok(Self { array, parts })
+    }
+
+    /// Whether there is no value; an array of no values has no bits that say so.
+    fn is_empty(&self, row: usize) -> bool {
+        matches!(self.parts, Parts::Nothing) || self.array.is_null(row)
     }
 
     fn text(&self, row: usize, out: &mut String) {
@@ -190,6 +221,12 @@ impl<'a> Column<'a> {
     fn plain(&self, row: usize, out: &mut String) -> Result<(), ArrowError> {
         match &self.parts {
             Parts::Number(formatter) | Parts::Quoted(formatter) => formatter.value(row).write(out),
+            Parts::Nothing => Ok(()),
+            Parts::Moment(clock) => {
+                ArrayFormatter::try_new(clock.as_ref(), &OPTIONS)?.value(row).write(out)?;
+                out.push('Z');
+                Ok(())
+            }
             Parts::Boolean => {
                 out.push_str(if self.array.as_boolean().value(row) { "true" } else { "false" });
                 Ok(())
@@ -203,19 +240,24 @@ impl<'a> Column<'a> {
     }
 
     fn json(&self, row: usize, out: &mut String) -> Result<(), ArrowError> {
-        if self.array.is_null(row) {
+        if self.is_empty(row) {
             out.push_str("null");
             return Ok(());
         }
         match &self.parts {
             Parts::Text => json_text(self.array.as_string::<i32>().value(row), out),
-            Parts::Boolean => self.plain(row, out)?,
+            Parts::Nothing | Parts::Boolean => self.plain(row, out)?,
             Parts::Number(formatter) => {
                 let text = formatter.value(row).try_to_string()?;
                 let digits = text.ends_with(|c: char| c.is_ascii_digit());
                 if digits { out.push_str(&text) } else { json_text(&text, out) }
             }
             Parts::Quoted(formatter) => json_text(&formatter.value(row).try_to_string()?, out),
+            Parts::Moment(_) => {
+                out.push('"');
+                self.plain(row, out)?;
+                out.push('"');
+            }
             Parts::List(items) => {
                 let offsets = self.array.as_list::<i32>().value_offsets();
                 out.push('[');

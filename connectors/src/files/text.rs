@@ -163,14 +163,14 @@ fn parser_for(file: &TextFile, wanted: &SchemaRef, header: &[String]) -> Result<
     let parser = match file.file.format {
         Format::Csv => {
             let places = places(&shown(), schema, header)?;
-            let wanted: Vec<_> = names.iter().map(|&name| places[name]).collect();
-            csv::Parser::new(own, &wanted, header.len()).map(Parser::Csv)
+            let wanted = names.iter().map(|&name| places[name]).collect();
+            csv::Parser::new(own, wanted, header.len()).map(Parser::Csv)
         }
         Format::Json | Format::Parquet => json::Parser::new(own, schema.fields()).map(Parser::Json),
     };
     parser.ok_or_else(|| {
-        let of_text = |field: &&arrow::datatypes::FieldRef| super::cells::cells(field.data_type(), 0).is_none();
-        let field = schema.fields().iter().find(of_text).unwrap_or(&schema.fields()[0]);
+        let no_text = |field: &&arrow::datatypes::FieldRef| json::Nested::new(field.data_type()).is_none();
+        let field = schema.fields().iter().find(no_text).unwrap_or(&schema.fields()[0]);
         ConnectorError::UnsupportedType {
             column: field.name().clone(),
             data_type: crate::column_type::to_text(field.data_type()),

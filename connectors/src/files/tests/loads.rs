@@ -1,0 +1,229 @@
+//! Loading to files.
+
+use arrow::{
+    array::{Int64Array, StringArray},
+    datatypes::{DataType, Field, Schema},
+};
+use futures::stream;
+use tidemill_dag::{
+    id::Attempt,
+    spec::{Contract, LoadMode},
+};
+
+use super::*;
+use crate::{LoadId, LoadRequest, Receipt, Unguarded, conformance};
+
+fn batch(numbers: std::ops::Range<i64>) -> RecordBatch {
+    let schema = Schema::new(vec![Field::new("n", DataType::Int64, true), Field::new("s", DataType::Utf8, true)]);
+    let text = StringArray::from_iter(numbers.clone().map(|n| Some(format!("row {n}"))));
+    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(Int64Array::from_iter_values(numbers)), Arc::new(text)])
+        .expect("a batch")
+}
+
+fn request(table: &str, id: &str, mode: LoadMode) -> LoadRequest {
+    LoadRequest {
+        load_id: LoadId(id.into()),
+        fence: Attempt(1),
+        table: table.into(),
+        mode,
+        key: Vec::new(),
+        contract: Contract::Evolve,
+        schema: batch(0..1).schema(),
+    }
+}
+
+async fn load(
+    connection: &dyn Connection,
+    request: LoadRequest,
+    numbers: std::ops::Range<i64>,
+) -> Result<Receipt, ConnectorError> {
+    connection.load(request, stream::iter([Ok(batch(numbers))]).boxed(), &Unguarded).await
+}
+
+fn names(place: &Place, folder: &str) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(place.path(folder)) else { return Vec::new() };
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+async fn conforms(settings: serde_json::Value) {
+    let place = Place::new();
+    let subject = conformance::Subject { connection: place.connect_with(settings), prefix: "c_".into() };
+    match conformance::run(&subject).await {
+        Ok(held) => assert_eq!(held.len(), 23),
+        Err(broken) => panic!("{broken}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parquet_conforms() {
+    conforms(json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn csv_conforms() {
+    conforms(json!({"format": "csv"})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compressed_json_lines_conform() {
+    conforms(json!({"format": "json", "compression": "zstd"})).await;
+}
+
+#[tokio::test]
+async fn parts_and_a_manifest_are_all_that_stays() {
+    let place = Place::new();
+    let connection = place.connect();
+    let receipt = load(&*connection, request("t", "one", LoadMode::Replace), 0..10).await.expect("a receipt");
+    assert_eq!(receipt.places.len(), 1);
+    assert!(receipt.places[0].starts_with("data/t/part-") && receipt.places[0].ends_with(".parquet"), "{receipt:?}");
+    assert_eq!(names(&place, "t/_staging"), [] as [&str; 0]);
+    load(&*connection, request("t", "two", LoadMode::Replace), 10..20).await.expect("a receipt");
+    assert_eq!(names(&place, "t/_old").len(), 1, "the version before is kept for its readers");
+    load(&*connection, request("t", "three", LoadMode::Replace), 20..30).await.expect("a receipt");
+    assert_eq!(names(&place, "t/_old").len(), 1, "and only that one");
+    let parts = names(&place, "t").into_iter().filter(|name| name.starts_with("part-")).count();
+    assert_eq!(parts, 1);
+}
+
+#[tokio::test]
+async fn what_a_killed_writer_left_is_removed_and_never_seen() {
+    let place = Place::new();
+    let connection = place.connect();
+    load(&*connection, request("t", "one", LoadMode::Append), 0..10).await.expect("a receipt");
+    let part = names(&place, "t").into_iter().find(|name| name.starts_with("part-")).expect("a part");
+    // A writer died while it wrote, another between putting its part in place and the manifest's rename.
+    let dead = place.path("t/_staging/0123456789abcdef.1.0");
+    fs::create_dir_all(&dead).expect("a folder");
+    fs::write(dead.join("part-0123456789abcdef-1-0-00000.parquet"), "half").expect("a file");
+    fs::write(place.path("t/_staging/0123456789abcdef.1.0.lock"), "").expect("a file");
+    let orphan = place.path("t/part-fedcba9876543210-1-0-00000.parquet");
+    fs::copy(place.path("t").join(&part), &orphan).expect("a file");
+    fs::write(place.path("t/_manifest.json.tmp"), "{").expect("a file");
+    fs::write(place.path("t/notes.txt"), "mine").expect("a file");
+    let rows = rows_of(&*connection, Scan::table("t")).await.expect("rows");
+    assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 10);
+    load(&*connection, request("t", "two", LoadMode::Append), 10..20).await.expect("a receipt");
+    assert!(!dead.exists() && !orphan.exists() && !place.path("t/_manifest.json.tmp").exists());
+    assert_eq!(names(&place, "t/_staging"), [] as [&str; 0]);
+    assert!(place.path("t").join(part).exists() && place.path("t/notes.txt").exists());
+}
+
+#[tokio::test]
+async fn the_left_overs_of_a_living_writer_stay() {
+    let place = Place::new();
+    let connection = place.connect();
+    let (give, take) = futures::channel::mpsc::unbounded();
+    give.unbounded_send(Ok(batch(0..10))).expect("sent");
+    let slow = connection.load(request("t", "slow", LoadMode::Append), take.boxed(), &Unguarded);
+    let fast = async {
+        // The slow one has begun once its folder is there.
+        while names(&place, "t/_staging").len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        load(&*connection, request("t", "fast", LoadMode::Append), 10..20).await.expect("a receipt");
+        drop(give);
+    };
+    let (slow, ()) = futures::join!(slow, fast);
+    slow.expect("a receipt");
+    let rows = rows_of(&*connection, Scan::table("t")).await.expect("rows");
+    assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 20);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn tables_cannot_leave_the_folder() {
+    let place = Place::new().file("orders.csv", "a\n1\n").file("inside/x.txt", "");
+    std::os::unix::fs::symlink(place.dir.path(), place.path("link")).expect("a link");
+    let connection = place.connect();
+    for table in ["", "..", "../out", "a/b", ".hidden", "_old", "link", "orders", "a\u{0}b", "\\x"] {
+        let refused = load(&*connection, request(table, "one", LoadMode::Append), 0..1).await;
+        assert!(matches!(refused, Err(ConnectorError::TableName { .. })), "{table:?}: {refused:?}");
+    }
+    let outside = place.connect_with(json!({"tables": {"t": {"path": "../out"}}}));
+    let refused = load(&*outside, request("t", "one", LoadMode::Append), 0..1).await;
+    assert!(matches!(refused, Err(ConnectorError::TableName { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn merging_is_refused_with_advice() {
+    let place = Place::new();
+    let refused = load(&*place.connect(), request("t", "one", LoadMode::Merge), 0..1).await.expect_err("refused");
+    assert_eq!(refused.code(), "TM0617");
+    assert!(refused.help().expect("advice").contains("mode: replace"));
+    assert!(!place.path("t").exists());
+}
+
+#[tokio::test]
+async fn a_manifest_that_was_tampered_with_is_refused() {
+    let place = Place::new();
+    let connection = place.connect();
+    load(&*connection, request("t", "one", LoadMode::Replace), 0..10).await.expect("a receipt");
+    let manifest = place.path("t/_manifest.json");
+    let text = fs::read_to_string(&manifest).expect("text");
+    for wrong in ["{", &text.replace("\"tidemill\": 1", "\"tidemill\": 2"), &text.replace("\"file\": \"part-", "\"file\": \"../part-")] {
+        fs::write(&manifest, wrong).expect("written");
+        assert_eq!(failure(&*connection, "t").await.code(), "TM0623");
+    }
+}
+
+#[tokio::test]
+async fn csv_is_written_as_others_expect_it() {
+    let place = Place::new();
+    let connection = place.connect_with(json!({"format": "csv"}));
+    load(&*connection, request("t", "one", LoadMode::Replace), 1..3).await.expect("a receipt");
+    let part = names(&place, "t").into_iter().find(|name| name.ends_with(".csv")).expect("a part");
+    assert_eq!(fs::read_to_string(place.path("t").join(part)).expect("text"), "n,s\n1,row 1\n2,row 2\n");
+}
+
+const KILLED: &str = "TIDEMILL_TEST_KILLED";
+
+/// Not a test by itself: the process that the next test kills. Appends a thousand rows at a time, for ever.
+#[tokio::test]
+#[ignore = "runs until it is killed"]
+async fn a_writer_to_be_killed() {
+    let Some(folder) = std::env::var_os(KILLED) else { return };
+    let config: ConnectionConfig =
+        serde_json::from_value(json!({"kind": "files", "path": "data"})).expect("a configuration");
+    let connection = connect("test", &config, &Folders::at(folder)).expect("a connection");
+    for n in 0.. {
+        load(&*connection, request("t", &format!("load {n}"), LoadMode::Append), n * 1_000..n * 1_000 + 1_000)
+            .await
+            .expect("a receipt");
+    }
+}
+
+#[tokio::test]
+async fn killed_at_any_moment_every_load_is_there_once_or_not_at_all() {
+    let place = Place::new();
+    let connection = place.connect();
+    let loads = || {
+        let manifest = fs::read(place.path("t/_manifest.json")).ok()?;
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("a whole manifest");
+        Some(manifest["loads"].as_array().expect("loads").len())
+    };
+    for round in 1..=6 {
+        let before = loads().unwrap_or(0);
+        let mut writer = std::process::Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "files::tests::loads::a_writer_to_be_killed", "--ignored"])
+            .env(KILLED, place.dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("a process");
+        while loads().unwrap_or(0) < before + round {
+            assert!(writer.try_wait().expect("a state").is_none(), "the writer ended by itself");
+            std::thread::yield_now();
+        }
+        writer.kill().expect("killed");
+        writer.wait().expect("dead");
+        let done = loads().expect("loads");
+        let rows = rows_of(&*connection, Scan::table("t")).await.expect("rows");
+        assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), done * 1_000);
+    }
+    load(&*connection, request("t", "the last", LoadMode::Append), 0..1).await.expect("a receipt");
+    let done = loads().expect("loads");
+    assert_eq!(names(&place, "t/_staging"), [] as [&str; 0]);
+    assert_eq!(names(&place, "t").iter().filter(|name| name.starts_with("part-")).count(), done);
+}
