@@ -180,7 +180,9 @@ impl Subject {
             None => Vec::new(),
         };
         let expected: Vec<i64> = ranges.iter().cloned().flatten().collect();
-        check(found == expected, || format!("table {table} holds {} rows, not {}: {found:?}", found.len(), expected.len()))
+        check(found == expected, || {
+            format!("table {table} holds {} rows, not {}: {found:?}", found.len(), expected.len())
+        })
     }
 }
 

@@ -37,7 +37,8 @@ pub async fn the_same_append_twice_is_one(subject: &Subject) -> Outcome {
     check(second.already && second.rows == 100, || format!("the second receipt is {second:?}"))?;
     subject.holds("twice", &[0..100]).await?;
     let request = subject.request("twice", "twice", Append, numbers(0, 1).schema());
-    let later = subject.load(LoadRequest { fence: Attempt(9), ..request.clone() }, numbers(0, 100)).await.map_err(said)?;
+    let later =
+        subject.load(LoadRequest { fence: Attempt(9), ..request.clone() }, numbers(0, 100)).await.map_err(said)?;
     check(later.already, || format!("a later attempt wrote again: {later:?}"))?;
     subject.holds("twice", &[0..100]).await?;
     let found = subject.connection.find_load(&request.table, &request.load_id).await.map_err(said)?;
@@ -218,7 +219,8 @@ pub async fn evolve_adds_columns(subject: &Subject) -> Outcome {
     check(names == ["n", "text", "extra"], || format!("the columns are {names:?}"))?;
     let empty = |column: usize, rows: std::ops::Range<usize>| rows.clone().all(|row| found.column(column).is_null(row));
     check(empty(2, 0..10) && empty(1, 10..20), || "a missing value was made up".into())?;
-    let text = build(vec![Field::new("n", DataType::Utf8, true)], vec![Arc::new(arrow::array::StringArray::from(vec!["x"]))]);
+    let text =
+        build(vec![Field::new("n", DataType::Utf8, true)], vec![Arc::new(arrow::array::StringArray::from(vec!["x"]))]);
     let request = subject.request("evolve", "evolve3", Append, text.schema());
     let refused = subject.load(request, text).await;
     check(matches!(refused, Err(ConnectorError::Drift { .. })), || format!("text in a number column: {refused:?}"))?;

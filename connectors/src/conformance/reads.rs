@@ -121,5 +121,7 @@ pub async fn unknown_names_are_refused(subject: &Subject) -> Outcome {
     check(subject.connection.describe(&missing).await.is_err(), || format!("{missing} was described"))?;
     check(subject.connection.scan(Scan::table(&missing)).await.is_err(), || format!("{missing} was read"))?;
     let columns = Some(vec!["nothing".to_owned()]);
-    check(subject.connection.scan(Scan { columns, ..scan(subject) }).await.is_err(), || "an unknown column was read".into())
+    check(subject.connection.scan(Scan { columns, ..scan(subject) }).await.is_err(), || {
+        "an unknown column was read".into()
+    })
 }

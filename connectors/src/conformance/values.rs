@@ -6,9 +6,9 @@ use arrow::{
     array::{
         ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, DictionaryArray,
         DurationMicrosecondArray, FixedSizeBinaryArray, Float32Array, Float64Array, Int8Array, Int16Array, Int64Array,
-        IntervalMonthDayNanoArray, ListBuilder, MapBuilder, NullArray, RecordBatch, StringArray, StringBuilder,
-        StringViewArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray,
-        UInt64Array, Int64Builder,
+        Int64Builder, IntervalMonthDayNanoArray, ListBuilder, MapBuilder, NullArray, RecordBatch, StringArray,
+        StringBuilder, StringViewArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+        TimestampNanosecondArray, UInt64Array,
     },
     datatypes::{DataType, Field, Int32Type, IntervalMonthDayNano, i256},
 };
@@ -32,7 +32,8 @@ fn numbers() -> Vec<(&'static str, ArrayRef)> {
         let array = Decimal128Array::from(values);
         Arc::new(array.clone().with_precision_and_scale(precision, scale).unwrap_or(array))
     };
-    let wider = Decimal256Array::from(vec![i256::from_string("12345678901234567890123456789012345678901234567890"), None]);
+    let wider =
+        Decimal256Array::from(vec![i256::from_string("12345678901234567890123456789012345678901234567890"), None]);
     vec![
         ("decimal_wide", decimal(vec![Some(wide), Some(-wide), Some(0), None], 38, 0)),
         ("decimal_money", decimal(vec![Some(1), Some(-1_500_000), Some(0), None], 10, 6)),
@@ -61,7 +62,13 @@ fn numbers() -> Vec<(&'static str, ArrayRef)> {
 
 fn times() -> Vec<(&'static str, ArrayRef)> {
     // 1900-01-01 and one microsecond, 0001-01-01, 9999-12-31T23:59:59.999999, a moment before Christ.
-    let micros = vec![Some(-2_208_988_799_999_999), Some(-62_135_596_800_000_000), Some(253_402_300_799_999_999), Some(-63_549_360_000_000_000), None];
+    let micros = vec![
+        Some(-2_208_988_799_999_999),
+        Some(-62_135_596_800_000_000),
+        Some(253_402_300_799_999_999),
+        Some(-63_549_360_000_000_000),
+        None,
+    ];
     let interval = IntervalMonthDayNano::new(14, -3, 1);
     vec![
         ("date", Arc::new(Date32Array::from(vec![Some(-735_160), Some(2_932_896), Some(-719_162), Some(0), None]))),
@@ -76,13 +83,33 @@ fn times() -> Vec<(&'static str, ArrayRef)> {
 
 fn texts() -> Vec<(&'static str, ArrayRef)> {
     let words = vec![
-        Some(""), None, Some("NULL"), Some("\\N"), Some("NA"), Some(" "), Some("a,b"), Some("say \"hi\""), Some("\""),
-        Some("two\nlines"), Some("two\r\nlines"), Some("\r"), Some("tab\there"), Some("'"), Some("\\"), Some("ünï😀"),
-        Some("00123"), Some("1e5"), Some("2020-01-01"), Some("true"), Some("\u{1}"),
+        Some(""),
+        None,
+        Some("NULL"),
+        Some("\\N"),
+        Some("NA"),
+        Some(" "),
+        Some("a,b"),
+        Some("say \"hi\""),
+        Some("\""),
+        Some("two\nlines"),
+        Some("two\r\nlines"),
+        Some("\r"),
+        Some("tab\there"),
+        Some("'"),
+        Some("\\"),
+        Some("ünï😀"),
+        Some("00123"),
+        Some("1e5"),
+        Some("2020-01-01"),
+        Some("true"),
+        Some("\u{1}"),
     ];
     let json = vec![Some(r#"{"id": 12345678901234567890, "price": 1.10, "none": null}"#), Some("[]"), None];
-    let uuid = FixedSizeBinaryArray::try_from_sparse_iter_with_size([Some([0_u8; 16]), Some([255; 16]), None].into_iter(), 16);
-    let enumeration: DictionaryArray<Int32Type> = vec![Some("red"), None, Some("green"), Some("red")].into_iter().collect();
+    let uuid =
+        FixedSizeBinaryArray::try_from_sparse_iter_with_size([Some([0_u8; 16]), Some([255; 16]), None].into_iter(), 16);
+    let enumeration: DictionaryArray<Int32Type> =
+        vec![Some("red"), None, Some("green"), Some("red")].into_iter().collect();
     vec![
         ("text", Arc::new(StringArray::from(words.clone()))),
         ("text_view", Arc::new(StringViewArray::from(words))),
@@ -128,7 +155,10 @@ fn nested() -> Vec<(&'static str, ArrayRef)> {
 fn numbered(name: &str, column: ArrayRef) -> RecordBatch {
     let rows = column.len() as i64;
     let field = Field::new(name, column.data_type().clone(), true);
-    build(vec![Field::new("n", DataType::Int64, true), field], vec![Arc::new(Int64Array::from_iter_values(0..rows)), column])
+    build(
+        vec![Field::new("n", DataType::Int64, true), field],
+        vec![Arc::new(Int64Array::from_iter_values(0..rows)), column],
+    )
 }
 
 pub async fn awkward_values_come_back_or_are_refused(subject: &Subject) -> Outcome {

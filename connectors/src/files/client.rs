@@ -14,8 +14,7 @@ use super::{
     fetch::Web,
     find::{DataFile, Found, Root, data_file, kind_of},
     learn::{self, Learned},
-    load,
-    prune,
+    load, prune,
     publish::Target,
     read::{Memory, Table},
 };
@@ -114,11 +113,11 @@ impl Files {
         // What stands behind `?` or `#` says nothing about the format.
         let name = address.split(['?', '#']).next().unwrap_or(&address);
         let (format, compression) = kind_of(name, settings)?;
-        let found = data_file(&path, address.clone(), &TableConfig {
-            format: Some(format),
-            compression: Some(compression),
-            ..TableConfig::default()
-        })?;
+        let found = data_file(
+            &path,
+            address.clone(),
+            &TableConfig { format: Some(format), compression: Some(compression), ..TableConfig::default() },
+        )?;
         // The content has a name of its own; when it came does not matter.
         Ok(Found::Files(vec![DataFile { modified: 0, ..found }]))
     }

@@ -127,7 +127,11 @@ pub struct TextOptions {
 impl Default for TextOptions {
     /// What loads write.
     fn default() -> Self {
-        Self { dialect: Dialect { delimiter: b',', quote: Some(b'"'), nulls: Vec::new() }, header: true, encoding: None }
+        Self {
+            dialect: Dialect { delimiter: b',', quote: Some(b'"'), nulls: Vec::new() },
+            header: true,
+            encoding: None,
+        }
     }
 }
 

@@ -260,7 +260,8 @@ fn field_end(bytes: &[u8], at: usize, dialect: &Dialect) -> Result<usize, Fault>
     if let Some(quote) = dialect.quote.filter(|quote| bytes.get(at) == Some(quote)) {
         from = at + 1;
         loop {
-            let close = memchr(quote, &bytes[from..]).ok_or_else(|| syntax(at, "the quote that opens here is never closed"))?;
+            let close =
+                memchr(quote, &bytes[from..]).ok_or_else(|| syntax(at, "the quote that opens here is never closed"))?;
             from += close + 1;
             if bytes.get(from) != Some(&quote) {
                 break;
@@ -456,8 +457,7 @@ mod tests {
         Ok((0..index.rows()).map(|row| (0..columns).map(|column| cell(row, column)).collect()).collect())
     }
 
-    const AWKWARD: &str =
-        "a,\"b\"\"\n,\"\r\n\r\n\"\"\",\",x\r\n,\n5\" wide,\"\"\n\"\"\"\",\"\n\"\nlonger than eight bytes,and more than that\n";
+    const AWKWARD: &str = "a,\"b\"\"\n,\"\r\n\r\n\"\"\",\",x\r\n,\n5\" wide,\"\"\n\"\"\"\",\"\n\"\nlonger than eight bytes,and more than that\n";
 
     #[test]
     fn both_ways_of_indexing_agree() {

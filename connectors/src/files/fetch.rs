@@ -55,7 +55,8 @@ struct Tags {
 impl Web {
     /// For addresses below `base`; no I/O. The error is for people.
     pub fn new(base: &str, limits: Transfer, state: Option<&Path>) -> Result<Self, String> {
-        let base = Url::parse(&format!("{}/", base.trim_end_matches('/'))).map_err(|error| format!("`{base}`: {error}"))?;
+        let base =
+            Url::parse(&format!("{}/", base.trim_end_matches('/'))).map_err(|error| format!("`{base}`: {error}"))?;
         let kept = match state {
             Some(state) => Kept::State(state.join("downloads")),
             None => Kept::Temporary(OnceLock::new()),

@@ -116,7 +116,8 @@ impl Root {
         let Some(mut paths) = tables.remove(table) else { return Ok(None) };
         if paths.len() > 1 {
             let names: Vec<_> = paths.iter().map(|path| self.shown(path)).collect();
-            let problem = format!("{} all have the name of table `{table}`; say which is meant under `tables`", names.join(", "));
+            let problem =
+                format!("{} all have the name of table `{table}`; say which is meant under `tables`", names.join(", "));
             return Err(ConnectorError::Columns { file: self.shown.clone(), problem });
         }
         paths.pop().map(|path| self.at(&path, config)).transpose()
@@ -131,7 +132,8 @@ impl Root {
         let unusable = |problem: String| ConnectorError::Columns { file: self.shown(&whole), problem };
         let text = format!("{}/{pattern}", glob::Pattern::escape(&self.path.to_string_lossy()));
         let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
-        let matches = glob::glob_with(&text, options).map_err(|error| unusable(format!("not a usable pattern: {error}")))?;
+        let matches =
+            glob::glob_with(&text, options).map_err(|error| unusable(format!("not a usable pattern: {error}")))?;
         let mut paths = Vec::new();
         for path in matches {
             let path = path.map_err(|error| {
@@ -166,7 +168,8 @@ impl Root {
     }
 
     fn files(&self, paths: &[PathBuf], config: &TableConfig) -> Result<Vec<DataFile>, ConnectorError> {
-        let files = paths.iter().map(|path| data_file(path, self.shown(path), config)).collect::<Result<Vec<_>, _>>()?;
+        let files =
+            paths.iter().map(|path| data_file(path, self.shown(path), config)).collect::<Result<Vec<_>, _>>()?;
         match files.iter().find(|file| file.format != files[0].format) {
             None => Ok(files),
             Some(other) => {
@@ -179,7 +182,8 @@ impl Root {
 
 /// Looks at one file.
 pub fn data_file(path: &Path, shown: String, config: &TableConfig) -> Result<DataFile, ConnectorError> {
-    let meta = fs::metadata(path).map_err(|source| ConnectorError::Unreadable { path: shown.clone().into(), source })?;
+    let meta =
+        fs::metadata(path).map_err(|source| ConnectorError::Unreadable { path: shown.clone().into(), source })?;
     let (format, compression) = kind_of(&shown, config)?;
     let modified = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let modified = modified.map_or(0, |since| since.as_nanos() as u64);
@@ -201,9 +205,12 @@ pub fn kind_of(name: &str, config: &TableConfig) -> Result<(Format, Compression)
 }
 
 fn compression_of(name: &str) -> (&str, Compression) {
-    for (suffix, compression) in
-        [(".gz", Compression::Gz), (".gzip", Compression::Gz), (".zst", Compression::Zstd), (".zstd", Compression::Zstd)]
-    {
+    for (suffix, compression) in [
+        (".gz", Compression::Gz),
+        (".gzip", Compression::Gz),
+        (".zst", Compression::Zstd),
+        (".zstd", Compression::Zstd),
+    ] {
         if let Some(rest) = name.strip_suffix(suffix) {
             return (rest, compression);
         }

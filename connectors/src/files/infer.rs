@@ -214,8 +214,7 @@ impl Guess {
     fn type_of(&self, classes: &[Class]) -> DataType {
         let only = |allowed: &[Class]| !classes.is_empty() && classes.iter().all(|class| allowed.contains(class));
         let wide = classes.iter().any(|class| matches!(class, Class::WideInt | Class::BigInt | Class::LongDecimal));
-        let numbers =
-            [Class::Int, Class::WideInt, Class::BigInt, Class::Float, Class::LongDecimal, Class::NotFinite];
+        let numbers = [Class::Int, Class::WideInt, Class::BigInt, Class::Float, Class::LongDecimal, Class::NotFinite];
         let digits = self.whole_digits + self.fraction_digits;
         match () {
             () if only(&[Class::Int, Class::WideInt]) => DataType::Int64,
@@ -270,7 +269,10 @@ impl Guess {
         }
         if self.data_type() == DataType::Utf8 && self.classes.len() > 1 && !self.classes.contains_key(&Class::Text) {
             let seen: Vec<_> = self.classes.values().map(place).collect();
-            return Some(format!("`{column}` mixes values of different types, as in {}; it is read as utf8", seen.join(", ")));
+            return Some(format!(
+                "`{column}` mixes values of different types, as in {}; it is read as utf8",
+                seen.join(", ")
+            ));
         }
         None
     }

@@ -218,8 +218,7 @@ impl<R: Read> Transcoder<R> {
         self.ready.clear();
         self.ready.resize(most, 0);
         self.given = 0;
-        let (result, _, written) =
-            self.decoder.decode_to_utf8_without_replacement(&raw, &mut self.ready, self.ended);
+        let (result, _, written) = self.decoder.decode_to_utf8_without_replacement(&raw, &mut self.ready, self.ended);
         self.ready.truncate(written);
         match result {
             DecoderResult::InputEmpty => Ok(()),

@@ -248,10 +248,29 @@ impl Nested {
 }
 
 enum Node {
-    Leaf { cells: Box<dyn Cells>, expected: String },
-    List { field: FieldRef, item: Box<Node>, offsets: Vec<i32>, valid: NullBufferBuilder, length: i32 },
-    Struct { members: Members, valid: NullBufferBuilder },
-    Map { entries: FieldRef, key: Box<Node>, value: Box<Node>, offsets: Vec<i32>, valid: NullBufferBuilder, length: i32 },
+    Leaf {
+        cells: Box<dyn Cells>,
+        expected: String,
+    },
+    List {
+        field: FieldRef,
+        item: Box<Node>,
+        offsets: Vec<i32>,
+        valid: NullBufferBuilder,
+        length: i32,
+    },
+    Struct {
+        members: Members,
+        valid: NullBufferBuilder,
+    },
+    Map {
+        entries: FieldRef,
+        key: Box<Node>,
+        value: Box<Node>,
+        offsets: Vec<i32>,
+        valid: NullBufferBuilder,
+        length: i32,
+    },
 }
 
 impl Node {
@@ -339,7 +358,11 @@ impl Node {
     fn plain(&mut self, text: &str, at: usize) -> Result<(), Fault> {
         match self {
             Self::Leaf { cells, expected } => {
-                if cells.text(text) { Ok(()) } else { Err(misfit(at, text, expected)) }
+                if cells.text(text) {
+                    Ok(())
+                } else {
+                    Err(misfit(at, text, expected))
+                }
             }
             Self::List { .. } | Self::Struct { .. } | Self::Map { .. } => Err(misfit(at, text, "a plain key")),
         }
@@ -500,10 +523,7 @@ impl Parser {
 }
 
 /// Calls `row` at the object of every line.
-pub fn each_line<'a>(
-    text: &'a str,
-    mut row: impl FnMut(&mut Reader<'a>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+pub fn each_line<'a>(text: &'a str, mut row: impl FnMut(&mut Reader<'a>) -> Result<(), Fault>) -> Result<(), Fault> {
     let mut start = 0;
     while start < text.len() {
         let end = memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |end| start + end);

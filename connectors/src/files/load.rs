@@ -89,9 +89,10 @@ pub fn check_request(load: &LoadRequest) -> Result<(), ConnectorError> {
             kind: KIND,
             mode: "merge",
             table: load.table.clone(),
-            advice: "files cannot change single rows; read the table, combine it with the new rows in SQL and load the \
+            advice:
+                "files cannot change single rows; read the table, combine it with the new rows in SQL and load the \
                      result with `mode: replace`"
-                .into(),
+                    .into(),
         });
     }
     if load.schema.fields().is_empty() {

@@ -1,11 +1,7 @@
 //! What is visible of a loaded table, and which loads it contains. The file `_manifest.json` in the table's
 //! folder; replacing it is the one step by which rows become visible.
 
-use std::{
-    fs, io,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs, io, path::Path, sync::Arc};
 
 use arrow::datatypes::SchemaRef;
 use indexmap::IndexMap;

@@ -39,7 +39,8 @@ impl ParquetFile {
     /// Reads the footer. Blocking.
     pub fn open(file: DataFile) -> Result<Self, ConnectorError> {
         let input = open(&file)?;
-        let footer = ArrowReaderMetadata::load(&input, ArrowReaderOptions::new()).map_err(|error| damaged(&file, error))?;
+        let footer =
+            ArrowReaderMetadata::load(&input, ArrowReaderOptions::new()).map_err(|error| damaged(&file, error))?;
         Ok(Self { file, footer })
     }
 
@@ -133,9 +134,18 @@ pub fn common_schema(files: &[ParquetFile]) -> Result<SchemaRef, ConnectorError>
             });
         if !same {
             let text = |schema: &Schema| {
-                column_type::to_columns(schema).iter().map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>().join(", ")
+                column_type::to_columns(schema)
+                    .iter()
+                    .map(|(name, text)| format!("{name}: {text}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             };
-            let problem = format!("its columns ({}) differ from those of {} ({})", text(&theirs), first.file.shown, text(&schema));
+            let problem = format!(
+                "its columns ({}) differ from those of {} ({})",
+                text(&theirs),
+                first.file.shown,
+                text(&schema)
+            );
             return Err(ConnectorError::Columns { file: other.file.shown.clone(), problem });
         }
     }

@@ -92,12 +92,19 @@ fn compare(bound: &ArrayRef, literal: &Literal) -> Option<Ordering> {
     }
     match (bound.data_type(), literal) {
         (
-            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::UInt8 | DataType::UInt16
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::UInt8
+            | DataType::UInt16
             | DataType::UInt32,
             Literal::Int(value),
         ) => Some(whole(bound, &DataType::Int64)?.cmp(value)),
         (DataType::Date32, Literal::Date(days)) => Some(whole(bound, &DataType::Int32)?.cmp(&i64::from(*days))),
-        (DataType::Timestamp(TimeUnit::Microsecond, zone), Literal::Timestamp { micros, utc }) if zone.is_some() == *utc => {
+        (DataType::Timestamp(TimeUnit::Microsecond, zone), Literal::Timestamp { micros, utc })
+            if zone.is_some() == *utc =>
+        {
             Some(whole(bound, &DataType::Int64)?.cmp(micros))
         }
         (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, Literal::Text(text)) => {

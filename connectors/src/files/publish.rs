@@ -88,7 +88,8 @@ impl Target {
     pub fn try_lock(&self) -> Result<Option<TableLock>, ConnectorError> {
         fs::create_dir_all(&self.folder).map_err(unwritable(&self.folder))?;
         let path = self.folder.join(LOCK);
-        let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path).map_err(unwritable(&path))?;
+        let file =
+            OpenOptions::new().create(true).write(true).truncate(false).open(&path).map_err(unwritable(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(TableLock { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -279,8 +280,8 @@ impl Prepared {
             fs::rename(self._staging.folder.join(name), &place).map_err(unwritable(&place))?;
             self.placed.push(place);
         }
-        let text = serde_json::to_vec_pretty(&self.after)
-            .map_err(|error| unwritable(&self.aside)(io::Error::other(error)))?;
+        let text =
+            serde_json::to_vec_pretty(&self.after).map_err(|error| unwritable(&self.aside)(io::Error::other(error)))?;
         let mut file = File::create(&self.aside).map_err(unwritable(&self.aside))?;
         file.write_all(&text).and_then(|()| file.sync_all()).map_err(unwritable(&self.aside))?;
         sync_folder(&self.target.folder)
@@ -297,12 +298,8 @@ impl Prepared {
             tracing::warn!(table = %self.target.table, error = %error.chain(), "cannot move replaced files away");
         }
         let done = self.after.loads.last();
-        let receipt = done.map(|done| Receipt {
-            rows: done.rows,
-            bytes: done.bytes,
-            places: done.files.clone(),
-            already: false,
-        });
+        let receipt =
+            done.map(|done| Receipt { rows: done.rows, bytes: done.bytes, places: done.files.clone(), already: false });
         receipt
             .map(|receipt| self.target.with_places(receipt))
             .ok_or_else(|| ConnectorError::CutShort { doing: "recording the load".into() })

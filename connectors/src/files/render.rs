@@ -41,7 +41,8 @@ fn fits(data_type: &DataType, format: Format) -> bool {
         DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => format == Format::Parquet || *scale >= 0,
         // Parquet knows no struct without members.
         DataType::Struct(fields) => {
-            (format != Format::Parquet || !fields.is_empty()) && fields.iter().all(|field| fits(field.data_type(), format))
+            (format != Format::Parquet || !fields.is_empty())
+                && fields.iter().all(|field| fits(field.data_type(), format))
         }
         DataType::List(item) => fits(item.data_type(), format),
         DataType::Map(entries, _) => match entries.data_type() {
@@ -81,7 +82,9 @@ pub fn csv_rows(batch: &RecordBatch, out: &mut String) -> Result<(), ArrowError>
             cell.clear();
             match &column.parts {
                 Parts::Text => column.text(row, &mut cell),
-                Parts::Nothing | Parts::Boolean | Parts::Number(_) | Parts::Quoted(_) | Parts::Moment(_) => column.plain(row, &mut cell)?,
+                Parts::Nothing | Parts::Boolean | Parts::Number(_) | Parts::Quoted(_) | Parts::Moment(_) => {
+                    column.plain(row, &mut cell)?
+                }
                 Parts::List(_) | Parts::Struct(_) | Parts::Map(..) => column.json(row, &mut cell)?,
             }
             csv_text(&cell, out);
@@ -150,7 +153,9 @@ const OPTIONS: FormatOptions<'static> = FormatOptions::new().with_display_error(
 /// The same moments as clock readings in UTC.
 fn without_zone(array: &ArrayRef, unit: TimeUnit) -> ArrayRef {
     match unit {
-        TimeUnit::Second => Arc::new(array.as_primitive::<TimestampSecondType>().clone().with_timezone_opt(None::<&str>)),
+        TimeUnit::Second => {
+            Arc::new(array.as_primitive::<TimestampSecondType>().clone().with_timezone_opt(None::<&str>))
+        }
         TimeUnit::Millisecond => {
             Arc::new(array.as_primitive::<TimestampMillisecondType>().clone().with_timezone_opt(None::<&str>))
         }

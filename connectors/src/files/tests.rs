@@ -79,4 +79,3 @@ async fn failure(connection: &dyn Connection, table: &str) -> ConnectorError {
         Ok(_) => rows_of(connection, Scan::table(table)).await.expect_err("an error"),
     }
 }
-

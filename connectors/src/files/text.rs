@@ -182,7 +182,8 @@ fn parser_for(file: &TextFile, wanted: &SchemaRef, header: &[String]) -> Result<
 /// Where each column of the schema stands in the file. Header and schema must have the same columns, in any order.
 pub fn places(file: &str, schema: &SchemaRef, header: &[String]) -> Result<Vec<usize>, ConnectorError> {
     let at: HashMap<_, _> = header.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
-    let missing: Vec<_> = schema.fields().iter().map(|field| field.name()).filter(|name| !at.contains_key(name.as_str())).collect();
+    let missing: Vec<_> =
+        schema.fields().iter().map(|field| field.name()).filter(|name| !at.contains_key(name.as_str())).collect();
     let extra: Vec<_> = header.iter().filter(|name| schema.index_of(name).is_err()).collect();
     if missing.is_empty() && extra.is_empty() {
         return Ok(schema.fields().iter().map(|field| at[field.name().as_str()]).collect());
@@ -191,7 +192,9 @@ pub fn places(file: &str, schema: &SchemaRef, header: &[String]) -> Result<Vec<u
     let problem = match (missing.is_empty(), extra.is_empty()) {
         (false, true) => format!("the header lacks {}", list(&missing)),
         (true, _) => format!("the header has {}, which the table does not have", list(&extra)),
-        (false, false) => format!("the header lacks {} and has {}, which the table does not have", list(&missing), list(&extra)),
+        (false, false) => {
+            format!("the header lacks {} and has {}, which the table does not have", list(&missing), list(&extra))
+        }
     };
     Err(ConnectorError::Columns { file: file.to_owned(), problem })
 }

@@ -324,9 +324,10 @@ mod tests {
         let at = |text: &str| moment(text.as_bytes());
         assert_eq!(at("1970-01-01T00:00:00Z"), Some(Moment { seconds: 0, nanos: 0, zoned: true }));
         assert_eq!(at("1970-01-01 01:00"), Some(Moment { seconds: 3_600, nanos: 0, zoned: false }));
-        assert_eq!(at("1900-01-01T00:00:00.000001+01:30").and_then(|m| m.in_unit(1_000_000)), Some(
-            (-2_208_988_800 - 5_400) * 1_000_000 + 1
-        ));
+        assert_eq!(
+            at("1900-01-01T00:00:00.000001+01:30").and_then(|m| m.in_unit(1_000_000)),
+            Some((-2_208_988_800 - 5_400) * 1_000_000 + 1)
+        );
         assert_eq!(at("2020-01-01T00:00:00.1234567").and_then(|m| m.in_unit(1_000_000)), None);
         for wrong in ["2020-01-01", "2020-01-01T24:00:00", "2020-01-01T00:00:60", "2020-01-01T00:00:00 CET"] {
             assert_eq!(at(wrong), None, "{wrong}");

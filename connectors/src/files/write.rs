@@ -126,7 +126,9 @@ impl Writer {
         let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
         let file = Counted { file: BufWriter::with_capacity(256 << 10, file), bytes: 0 };
         let into = match plan.format {
-            Format::Parquet => Into::Parquet(Box::new(parquet_writer(plan, file).map_err(|error| unwritable(&path, error))?)),
+            Format::Parquet => {
+                Into::Parquet(Box::new(parquet_writer(plan, file).map_err(|error| unwritable(&path, error))?))
+            }
             Format::Csv | Format::Json => {
                 let file = match plan.compression {
                     Compression::None => Compressor::None(file),

@@ -163,7 +163,11 @@ async fn a_manifest_that_was_tampered_with_is_refused() {
     load(&*connection, request("t", "one", LoadMode::Replace), 0..10).await.expect("a receipt");
     let manifest = place.path("t/_manifest.json");
     let text = fs::read_to_string(&manifest).expect("text");
-    for wrong in ["{", &text.replace("\"tidemill\": 1", "\"tidemill\": 2"), &text.replace("\"file\": \"part-", "\"file\": \"../part-")] {
+    for wrong in [
+        "{",
+        &text.replace("\"tidemill\": 1", "\"tidemill\": 2"),
+        &text.replace("\"file\": \"part-", "\"file\": \"../part-"),
+    ] {
         fs::write(&manifest, wrong).expect("written");
         assert_eq!(failure(&*connection, "t").await.code(), "TM0623");
     }

@@ -115,9 +115,12 @@ async fn declared_dialects_and_encodings() {
         "wide": {"path": "wide.csv", "encoding": "utf-16le"},
         "bare": {"path": "bare.csv", "header": false},
     }}));
-    for (table, expected) in
-        [("latin", "name: utf8, n: int64"), ("wide", "name: utf8, n: int64"), ("tabs", "name: utf8, n: int64"), ("bare", "column_1: utf8, column_2: int64")]
-    {
+    for (table, expected) in [
+        ("latin", "name: utf8, n: int64"),
+        ("wide", "name: utf8, n: int64"),
+        ("tabs", "name: utf8, n: int64"),
+        ("bare", "column_1: utf8, column_2: int64"),
+    ] {
         assert_eq!(columns(&*connection, table).await.expect(table), expected);
     }
     let rows = rows_of(&*connection, Scan::table("latin")).await.expect("rows");

@@ -24,7 +24,13 @@ async fn files_that_are_no_tables() {
 #[tokio::test]
 async fn rows_that_do_not_fit_the_header() {
     says("t.csv", "a,b\n1,2\n3\n", json!({}), "TM0605 data/t.csv:3: the row has 1 fields, the header has 2").await;
-    says("t.csv", "a,b\n\"x\ny\",2\n1,2,3,4\n", json!({}), "TM0605 data/t.csv:4: the row has 4 fields, the header has 2").await;
+    says(
+        "t.csv",
+        "a,b\n\"x\ny\",2\n1,2,3,4\n",
+        json!({}),
+        "TM0605 data/t.csv:4: the row has 4 fields, the header has 2",
+    )
+    .await;
     says("t.csv", "a,b\n1,\"x\n2,y\n", json!({}), "TM0606 data/t.csv:2: a quote that opens here is never closed").await;
     says("t.csv", "a,b\n1,\"x\"y\n", json!({}), "TM0606 data/t.csv:2: there is text after a closing quote").await;
 }
@@ -44,8 +50,15 @@ async fn lines_that_are_no_json() {
 async fn encodings_that_were_not_declared() {
     says("t.csv", b"a,b\n1,x\n2,caf\xe9\n", json!({}), "TM0604 data/t.csv:3: not valid UTF-8 (byte 0xe9)").await;
     let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
-    says("t.csv", wide("\u{feff}a,b\n1,2\n"), json!({}), "TM0604 data/t.csv:1: not valid UTF-8: it begins with the mark").await;
-    says("t.csv", wide("a,b\n1,2\n"), json!({}), "TM0604 data/t.csv:1: not valid UTF-8: every second byte is zero").await;
+    says(
+        "t.csv",
+        wide("\u{feff}a,b\n1,2\n"),
+        json!({}),
+        "TM0604 data/t.csv:1: not valid UTF-8: it begins with the mark",
+    )
+    .await;
+    says("t.csv", wide("a,b\n1,2\n"), json!({}), "TM0604 data/t.csv:1: not valid UTF-8: every second byte is zero")
+        .await;
     says("t.csv", b"a\n\xff\n", json!({"encoding": "shift_jis"}), "TM0604 data/t.csv:1: not valid Shift_JIS").await;
 }
 
@@ -62,7 +75,8 @@ async fn a_value_that_does_not_fit_has_a_place() {
         info.hints,
         ["`v` would be int64 but for `n/a` (data/t.csv:90000); if that means \"no value\", add `n/a` to `null_values`"]
     );
-    let declared = place.connect_with(json!({"tables": {"t": {"path": "t.csv", "columns": {"n": "int64", "v": "int64"}}}}));
+    let declared =
+        place.connect_with(json!({"tables": {"t": {"path": "t.csv", "columns": {"n": "int64", "v": "int64"}}}}));
     assert_eq!(error_of(&*declared, "t").await, "TM0609 data/t.csv:90000, column `v`: `n/a` is not int64");
     let help = failure(&*declared, "t").await.help().expect("advice");
     assert!(help.contains("null_values"), "{help}");
@@ -72,7 +86,13 @@ async fn a_value_that_does_not_fit_has_a_place() {
 async fn declared_types_are_kept_to_the_letter() {
     let case = |kind: &'static str, value: &'static str, expected: &'static str| async move {
         let settings = json!({"tables": {"t": {"path": "t.csv", "columns": {"a": kind}}}});
-        says("t.csv", format!("a\n{value}\n"), settings, &format!("TM0609 data/t.csv:2, column `a`: `{value}` is not {expected}")).await;
+        says(
+            "t.csv",
+            format!("a\n{value}\n"),
+            settings,
+            &format!("TM0609 data/t.csv:2, column `a`: `{value}` is not {expected}"),
+        )
+        .await;
     };
     case("int8", "128", "int8").await;
     case("int64", "9223372036854775808", "int64").await;
@@ -86,8 +106,15 @@ async fn declared_types_are_kept_to_the_letter() {
     case("timestamp", "2013-01-31T00:00:00.0000001", "timestamp").await;
     case("list<int64>", "[1", "list<int64>").await;
     let columns = json!({"tables": {"t": {"path": "t.jsonl", "columns": {"a": "struct<b: int64>"}}}});
-    says("t.jsonl", "{\"a\": {\"b\": 1}}\n{\"a\": {\"b\": \"x\"}}\n", columns.clone(), "TM0609 data/t.jsonl:2, column `a.b`: `\"x\"` is not int64").await;
-    says("t.jsonl", "{\"a\": {\"c\": 1}}\n", columns.clone(), "TM0610 data/t.jsonl:1: the key `a.c` is no column").await;
+    says(
+        "t.jsonl",
+        "{\"a\": {\"b\": 1}}\n{\"a\": {\"b\": \"x\"}}\n",
+        columns.clone(),
+        "TM0609 data/t.jsonl:2, column `a.b`: `\"x\"` is not int64",
+    )
+    .await;
+    says("t.jsonl", "{\"a\": {\"c\": 1}}\n", columns.clone(), "TM0610 data/t.jsonl:1: the key `a.c` is no column")
+        .await;
     says("t.jsonl", "{\"z\": 1}\n", columns, "TM0610 data/t.jsonl:1: the key `z` is no column").await;
 }
 
@@ -95,7 +122,8 @@ async fn declared_types_are_kept_to_the_letter() {
 async fn columns_that_are_not_those_declared() {
     let declared = |columns| json!({"tables": {"t": {"path": "t.csv", "columns": columns}}});
     says("t.csv", "a,b\n1,2\n", declared(json!({"a": "int64"})), "TM0610 data/t.csv: the header has `b`").await;
-    says("t.csv", "a\n1\n", declared(json!({"a": "int64", "b": "utf8"})), "TM0610 data/t.csv: the header lacks `b`").await;
+    says("t.csv", "a\n1\n", declared(json!({"a": "int64", "b": "utf8"})), "TM0610 data/t.csv: the header lacks `b`")
+        .await;
     let place = Place::new().file("t/1.csv", "a,b\n1,2\n").file("t/2.csv", "a,c\n1,2\n");
     let said = error_of(&*place.connect(), "t").await;
     assert_eq!(said, "TM0610 data/t/2.csv: the header lacks `b` and has `c`, which the table does not have");
@@ -135,8 +163,17 @@ fn settings_that_make_no_sense() {
     case(json!({"kind": "fils", "path": "x"}), "unknown variant `fils`");
     case(json!({"kind": "files", "path": "x", "delimeter": ";"}), "unknown field `delimeter`");
     case(json!({"kind": "files", "path": "x", "columns": {}}), "`columns` belongs to a table");
-    case(json!({"kind": "files", "path": "x", "delimiter": "→"}), "TM0602 connection `c`: `delimiter` must be one ASCII");
+    case(
+        json!({"kind": "files", "path": "x", "delimiter": "→"}),
+        "TM0602 connection `c`: `delimiter` must be one ASCII",
+    );
     case(json!({"kind": "files", "path": "x", "encoding": "utf-9"}), "`encoding: utf-9` is not known");
-    case(json!({"kind": "files", "path": "x", "tables": {"t": {"columns": {"a": "number"}}}}), "`number` is not a column type");
-    case(json!({"kind": "files", "path": "https://a.example/x", "tables": {"t": {"path": "http://b.example/"}}}), "leads away");
+    case(
+        json!({"kind": "files", "path": "x", "tables": {"t": {"columns": {"a": "number"}}}}),
+        "`number` is not a column type",
+    );
+    case(
+        json!({"kind": "files", "path": "https://a.example/x", "tables": {"t": {"path": "http://b.example/"}}}),
+        "leads away",
+    );
 }
