@@ -14,7 +14,7 @@ mod shape;
 
 pub(crate) use build::{Built, build, explained};
 pub(crate) use conditions::op_sql;
-pub(crate) use draft::Draft;
+pub(crate) use draft::{Draft, expr_columns};
 
 use crate::{
     answer::Problem,

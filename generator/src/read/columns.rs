@@ -162,7 +162,11 @@ impl Reader<'_> {
     pub(super) fn about(&self, at: usize) -> Read<Clause> {
         let start = self.any(at, &["of", "in", "for", "from", "among", "across", "on", "using", "over"])?;
         let start = self.skip(start, &["all of the", "all the", "all", "the"]);
-        let (end, noun) = self.rows(start)?;
+        let (end, noun) = match self.rows(start) {
+            Some(found) => found,
+            // "… for carriers with at least 1000 flights" says again what the groups are.
+            None => self.noun(start).filter(|(end, _)| self.having(*end).is_some())?,
+        };
         Some((self.skip(end, &["table", "data", "rows", "data set", "dataset", "records"]), Clause::About(noun)))
     }
 

@@ -150,6 +150,9 @@ impl Reader<'_> {
         let start = self.any(
             at,
             &[
+                "have never been",
+                "has never been",
+                "never been",
                 "never",
                 "did not",
                 "do not",

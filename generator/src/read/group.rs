@@ -106,6 +106,11 @@ impl Reader<'_> {
         } else {
             end
         };
+        // "orders by customers from Spain" are theirs, not one number for each of them.
+        let theirs = |d: &Dim| matches!(d, Dim::Noun(noun, _) if crate::words::plural(self.lower(noun.at.end - 1)));
+        if self.lower(at) == "by" && dims.iter().any(theirs) {
+            return None;
+        }
         // "every day" may be a schedule: that is settled by the words around it, never here.
         (!bare_every).then_some((end, Clause::Dims(dims)))
     }

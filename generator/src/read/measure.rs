@@ -15,11 +15,15 @@ const AGGREGATES: [(&[&str], Agg); 6] = [
 impl Reader<'_> {
     /// One or several measures.
     pub(super) fn measures(&self, at: usize) -> Read<Clause> {
-        let at = self.skip(
-            at,
-            &["with", "and", "show", "including", "together with", "along with", "plus", "compute", "as well as"],
-        );
-        let (end, lists) = self.list(at, |p| self.measure_group(p))?;
+        let leads =
+            ["with", "and", "show", "including", "together with", "along with", "plus", "compute", "as well as"];
+        let start = self.skip(at, &leads);
+        // "flights with the longest air time" asks for rows, not for one number.
+        let superlative = AGGREGATES[2..4].iter().any(|(words, _)| self.any(self.the(start), words).is_some());
+        if self.lower(at) == "with" && superlative {
+            return None;
+        }
+        let (end, lists) = self.list(start, |p| self.measure_group(p))?;
         Some((end, Clause::Measures(lists.concat())))
     }
 
@@ -172,8 +176,11 @@ impl Reader<'_> {
 
     fn flown(&self, at: usize) -> usize {
         // "placed in March" is read with its date.
-        let end = self.skip(at, &["flown", "operated", "recorded", "flew"]);
-        let end = if end == at { self.skip(at, &["placed", "made"]) } else { end };
+        let end = self.skip(at, &["flown", "operated", "recorded", "flew", "served", "visited"]);
+        if end > at {
+            return end;
+        }
+        let end = self.skip(at, &["placed", "made"]);
         if self.any(end, &["in", "on", "since", "before", "after", "by"]).is_some() { at } else { end }
     }
 
@@ -206,6 +213,11 @@ impl Reader<'_> {
         }
         let start = self.the(self.skip(end, &["of the", "of", "for the", "in"]));
         let (end, exprs) = self.shared_head(start).or_else(|| self.expr(start).map(|(e, x)| (e, vec![x])))?;
+        let mut named = Vec::new();
+        exprs.iter().for_each(|x| crate::resolve::expr_columns(x, &mut named));
+        if named.is_empty() {
+            return None;
+        }
         let (end, exprs) = self.further(self.done(end), exprs);
         let all = exprs.iter().flat_map(|expr| aggs.iter().map(|agg| What::Of { agg: *agg, expr: expr.clone() }));
         Some((end, all.map(|what| MeasureM { at: at..end, what, name: None }).collect()))

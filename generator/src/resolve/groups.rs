@@ -152,7 +152,8 @@ impl Resolver<'_> {
             self.add_measure(measure)?;
         }
         for (at, measure, op, value) in &draft.having {
-            let measured = self.add_measure(measure)?;
+            // A number that only limits the groups is shown where no other was asked for.
+            let measured = if draft.measures.is_empty() { self.add_measure(measure)? } else { self.measure(measure)? };
             let sql = format!("{} {} {}", measured.sql, super::conditions::op_sql(*op), crate::ident::number(*value));
             self.mean(at, format!("only groups with {}", plain(&sql)));
             self.query.having.push(sql);

@@ -3,7 +3,7 @@
 use super::{Draft, Resolved, Resolver};
 use crate::{
     answer::{Problem, codes},
-    request::{Cond, MeasureM, Period, What},
+    request::{Cond, MeasureM, Noun, Period, Role, What},
 };
 
 impl Resolver<'_> {
@@ -32,6 +32,10 @@ impl Resolver<'_> {
             let why = "a part of what? Say `percentage of … with …` for the part of rows that fulfil a condition, or `per …` for the part of each group";
             return Err(Problem::new(codes::AMBIGUOUS, self.words(&share.at), why));
         }
+        let follows = |noun: &&Noun| noun.column.is_none() && draft.measures.iter().any(|m| m.at.end == noun.at.start);
+        if let Some(noun) = draft.nouns.iter().find(follows) {
+            return Err(self.contradiction(&noun.at, "it is not clear whether these rows are wanted or the number before them; say `of` before the rows, or ask for the rows"));
+        }
         self.check_conditions(draft)
     }
 
@@ -50,6 +54,12 @@ impl Resolver<'_> {
                     self.words(at),
                     "it is not clear whether this holds for all the numbers asked for or for one of them; put it first or last, or ask twice",
                 ));
+            }
+            let listed =
+                matches!(cond, Cond::In { values, .. } if values.len() > 1) && self.words(at).contains(" and ");
+            if listed && !draft.measures.is_empty() && draft.dims.is_empty() && draft.best.is_none() {
+                let why = "one number for all of these together, or one for each? Say `or` for all together, or `per …` for each";
+                return Err(Problem::new(codes::AMBIGUOUS, self.words(at), why));
             }
             let bounded = |c: &Cond| {
                 matches!(
@@ -74,7 +84,7 @@ impl Resolver<'_> {
             if noun.tables.contains(&self.base()) {
                 let name = self.catalog().table(self.base()).name.clone();
                 self.mean(&noun.at, format!("rows of {name}"));
-            } else if draft.about.contains(noun) || !self.grouped(draft) {
+            } else if draft.about.contains(noun) && !self.is_grouped_by(noun)? || !self.grouped(draft) {
                 let base = self.catalog().table(self.base()).name.clone();
                 return Err(self.contradiction(
                     &noun.at,
@@ -83,5 +93,17 @@ impl Resolver<'_> {
             }
         }
         Ok(())
+    }
+
+    /// "… for carriers with at least 1000 flights": the groups there are already.
+    fn is_grouped_by(&mut self, noun: &Noun) -> Resolved<bool> {
+        let key = match &noun.column {
+            Some(column) => self.column(column)?,
+            None => match self.entity(noun, Role::Any).as_slice() {
+                [one] => one.clone(),
+                _ => return Ok(false),
+            },
+        };
+        Ok(self.keys.contains(&key))
     }
 }
