@@ -13,9 +13,11 @@ macro_rules! batch {
     ([$($name:ident $kind:ident),* $(,)?] $($sql:expr),+ $(; postgres $tail:expr)?) => {
         $crate::db::Sql {
             sqlite: concat!(
-                "WITH RECURSIVE input AS MATERIALIZED (SELECT json_each.key AS n",
+                // Each mention of `value` would write the object out anew; so it is written once, then read.
+                "WITH RECURSIVE each AS MATERIALIZED (SELECT key, value FROM json_each($1)),",
+                " input AS MATERIALIZED (SELECT key AS n",
                 $($crate::db::cell!(sqlite $name $kind),)*
-                " FROM json_each($1))",
+                " FROM each)",
                 $(" ", $sql),+
             ),
             postgres: concat!(

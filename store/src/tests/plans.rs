@@ -29,7 +29,7 @@ async fn walks(bed: &Bed, sql: Sql, args: &[Arg<'_>]) {
         }
         plan.push(columns.next::<String>("detail").expect("text"));
     }
-    let small = ["SCAN json_each", "SCAN i", "SCAN input", "SCAN d", "SCAN CONSTANT"];
+    let small = ["SCAN json_each", "SCAN i", "SCAN input", "SCAN each", "SCAN d", "SCAN CONSTANT"];
     let scans = |line: &&String| line.starts_with("SCAN") && !small.iter().any(|name| line.starts_with(name));
     let bad: Vec<_> = plan.iter().filter(|line| scans(line) || line.contains("AUTOMATIC")).collect();
     assert!(bad.is_empty(), "{bad:?} in {plan:#?} of {}", sql.sqlite);
