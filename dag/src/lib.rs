@@ -20,7 +20,7 @@ mod links;
 pub mod params;
 pub mod places;
 pub mod plan;
-mod read;
+pub mod read;
 mod report;
 pub mod schedule;
 pub mod schema;

@@ -14,7 +14,9 @@ pub(crate) mod tree;
 
 use std::collections::BTreeSet;
 
-use crate::{diagnostic::Diagnostic, spec::Pipeline};
+use serde_json::Value;
+
+use crate::{diagnostic::Diagnostic, places::Places, spec::Pipeline};
 
 pub(crate) use syntax::{parse, too_large, utf8};
 pub(crate) use task::BUILT;
@@ -28,6 +30,19 @@ pub(crate) struct Draft {
     pub(crate) broken: BTreeSet<String>,
     /// What is wrong.
     pub(crate) problems: Vec<Diagnostic>,
+}
+
+/// Reads any YAML or JSON text as a plain value, with the place of everything in it. This is how the project's
+/// other files are read.
+///
+/// # Errors
+/// Everything that is wrong with the text.
+pub fn document(text: &str) -> Result<(Value, Places), Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    match parse(text, &mut problems) {
+        Some(root) if problems.is_empty() => Ok((root.to_json(), Places::new(text, root))),
+        Some(_) | None => Err(problems),
+    }
 }
 
 /// Reads a whole definition from its tree.

@@ -55,6 +55,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const READERS: u32 = 4;
 const CONNECTIONS: u32 = 10;
 
+/// Tries again what changes nothing by itself while it meets only connections that the server has closed since they were
+/// last used; there are no more of them than the pool holds.
+macro_rules! connected {
+    ($once:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $once {
+                Err(error) if tries <= CONNECTIONS && is_lost(&error) => tries += 1,
+                done => break done,
+            }
+        }
+    }};
+}
+
 impl Db {
     /// Opens the database behind an address and brings its schema up to date.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
@@ -127,7 +141,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         match self {
             Self::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
-            Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
+            Self::Postgres(pool) => connected!(pool.begin().await).map(Tx::Postgres),
         }
         .map_err(failed("begin a transaction"))
     }
@@ -137,7 +151,8 @@ impl Db {
         match self {
             Self::Sqlite { readers, .. } => readers.begin().await.map(Tx::Sqlite),
             Self::Postgres(pool) => {
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map(Tx::Postgres)
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                connected!(pool.begin_with(begin).await).map(Tx::Postgres)
             }
         }
         .map_err(failed("begin to read"))
@@ -153,7 +168,7 @@ impl Db {
         let sql = sql.into();
         match self {
             Self::Sqlite { readers, .. } => sqlite_rows(readers, sql, args).await,
-            Self::Postgres(pool) => postgres_rows(pool, sql, args).await,
+            Self::Postgres(pool) => connected!(postgres_rows(pool, sql, args).await),
         }
         .map_err(failed(action))
     }
@@ -290,7 +305,18 @@ pub(crate) fn passes(error: &StoreError) -> bool {
 /// Whether the database itself is out of reach, so that no other statement would fare better.
 pub(crate) fn is_away(error: &StoreError) -> bool {
     match error {
-        StoreError::Database { source, .. } => !matches!(**source, sqlx::Error::Database(_)),
+        StoreError::Database { source, .. } => is_lost(source) || !matches!(**source, sqlx::Error::Database(_)),
+        _ => false,
+    }
+}
+
+/// Whether the connection is gone, be it that the server said goodbye (57P01 and its kin, 08…) or said nothing.
+fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(database) => {
+            database.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+        }
         _ => false,
     }
 }

@@ -1,5 +1,6 @@
 //! One suite, two databases. Every case gets an empty database of its own, and ends with the seven invariants.
 
+mod away;
 mod bed;
 mod concurrency;
 mod crashes;

@@ -12,7 +12,7 @@ use crate::{attempt::Attempt, error::TaskError};
 
 /// Blobs as the engine wants files.
 #[derive(Debug)]
-pub(crate) struct BlobFiles(pub Arc<dyn Blobs>);
+pub struct BlobFiles(pub Arc<dyn Blobs>);
 
 struct Writing(Box<dyn BlobWriter>);
 

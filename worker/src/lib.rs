@@ -28,5 +28,6 @@ mod tests;
 mod worker;
 
 pub use config::{Wiring, WorkerConfig};
+pub use datasets::BlobFiles;
 pub use error::TaskError;
 pub use worker::{StartError, Worker};

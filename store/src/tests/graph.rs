@@ -23,7 +23,7 @@ pub async fn bad_news_runs_down_ten_thousand_tasks(bed: &Bed) {
     let claimed = bed.claim_one("w").await;
     let since = std::time::Instant::now();
     assert!(bed.complete(&claimed, "w", failure(false)).await.accepted);
-    println!("10,000 tasks told in {:?}", since.elapsed());
+    println!("timed: 10,000 tasks told in {:?}", since.elapsed());
     let counts = bed.count(run).await;
     assert_eq!(counts[&TaskState::UpstreamFailed], 9_999);
     assert_eq!(bed.state(run).await, RunState::Failed);

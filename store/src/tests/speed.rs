@@ -86,7 +86,7 @@ async fn measure(name: &str, bed: &Bed) {
     let step = chain(bed).await;
     let (many, one) = births(bed).await;
     println!(
-        "{name}: {rate:.0} tasks/s at {used:?} of processor each; {step:?} per chain step over {floor:?} per flush; 50 runs in {many:?}, one in {one:?}"
+        "timed: store on {name}: {rate:.0} tasks/s at {used:?} of processor each; {step:?} per chain step over {floor:?} per flush; 50 runs in {many:?}, one in {one:?}"
     );
     bed.holds().await;
 }

@@ -1,0 +1,208 @@
+//! What a run or a task waits for, since when, who has it, when it is looked at next, and what would unblock it.
+
+use serde::Serialize;
+use tidemill_dag::id::TaskKey;
+use tidemill_dag::state::{RunState, TaskState};
+use tidemill_dag::time::{Span, Timestamp};
+use tidemill_store::{RunRecord, TaskRecord};
+
+/// In words, with the facts behind them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explained {
+    /// The run or the task.
+    pub subject: String,
+    /// Its state.
+    pub state: String,
+    /// Whole sentences.
+    pub sentences: Vec<String>,
+    /// What would move it on, if anything has to be done.
+    pub unblock: Option<String>,
+    /// When somebody looks at it next.
+    pub next_look: Option<String>,
+    /// Who has it.
+    pub owner: Option<String>,
+    /// The tasks that keep a run from going on; for a task, the tasks it waits for.
+    pub waits_for: Vec<Self>,
+}
+
+fn word<T: Serialize>(state: T) -> String {
+    serde_json::to_value(state).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// A length of time as people say it.
+pub fn ago(earlier: Timestamp, now: Timestamp) -> String {
+    span(now.since(earlier))
+}
+
+fn span(length: std::time::Duration) -> String {
+    let seconds = length.as_secs();
+    match seconds {
+        0 => format!("{} ms", length.as_millis()),
+        1..60 => Span::seconds(seconds).to_string(),
+        60..3_600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// A run: what keeps it from its end.
+pub fn run(run: &RunRecord, tasks: &[TaskRecord], now: Timestamp) -> Explained {
+    let mut told = Explained {
+        subject: run.id.to_string(),
+        state: word(run.state),
+        sentences: vec![accepted(run, now)],
+        unblock: None,
+        next_look: None,
+        owner: None,
+        waits_for: Vec::new(),
+    };
+    let done = run.tasks_total - run.tasks_left;
+    match run.state {
+        RunState::Queued => {
+            told.sentences.push("It waits for its place: as many runs of this pipeline are running as `max_runs` allows.".into());
+            told.unblock = Some("it starts by itself when one of them ends; or cancel one".into());
+        }
+        RunState::Running => {
+            told.sentences.push(format!("{done} of {} tasks have finished.", run.tasks_total));
+            told.waits_for = moving(tasks).map(|t| task(t, tasks, now)).collect();
+            told.next_look = told.waits_for.iter().filter_map(|t| t.next_look.clone()).min();
+        }
+        RunState::Succeeded => told.sentences.push(ended(run, "It succeeded", now)),
+        RunState::Failed => {
+            told.sentences.push(ended(run, "It failed", now));
+            told.waits_for = tasks.iter().filter(|t| t.state == TaskState::Failed).map(|t| task(t, tasks, now)).collect();
+            told.unblock = Some(format!("mend the cause, then `tidemill resume {}`: what succeeded is not done again", run.id));
+        }
+        RunState::Cancelled => {
+            told.sentences.push(ended(run, "It was cancelled", now));
+            told.sentences.extend(run.reason.as_ref().map(|reason| format!("Reason: {reason}.")));
+            told.unblock = Some(format!("`tidemill resume {}` goes on where it stopped", run.id));
+        }
+    }
+    told
+}
+
+fn accepted(run: &RunRecord, now: Timestamp) -> String {
+    let how = word(run.trigger);
+    format!("A run of `{}`, accepted {} ago ({how}).", run.pipeline, ago(run.created_at, now))
+}
+
+fn ended(run: &RunRecord, how: &str, now: Timestamp) -> String {
+    let took = run.started_at.zip(run.finished_at).map(|(s, e)| format!(" after {}", ago(s, e)));
+    let when = run.finished_at.map(|at| format!(", {} ago", ago(at, now)));
+    format!("{how}{}{}.", took.unwrap_or_default(), when.unwrap_or_default())
+}
+
+/// Tasks that something is happening to, or should be.
+fn moving(tasks: &[TaskRecord]) -> impl Iterator<Item = &TaskRecord> {
+    tasks.iter().filter(|t| matches!(t.state, TaskState::Ready | TaskState::Running | TaskState::Waiting))
+}
+
+/// One task.
+pub fn task(task: &TaskRecord, all: &[TaskRecord], now: Timestamp) -> Explained {
+    let mut told = Explained {
+        subject: task.name.clone(),
+        state: word(task.state),
+        sentences: Vec::new(),
+        unblock: None,
+        next_look: None,
+        owner: task.owner.as_ref().map(ToString::to_string),
+        waits_for: Vec::new(),
+    };
+    match task.state {
+        TaskState::Blocked => blocked(task, all, now, &mut told),
+        TaskState::Ready => ready(task, now, &mut told),
+        TaskState::Running => running(task, now, &mut told),
+        TaskState::Waiting => waiting(task, now, &mut told),
+        TaskState::Succeeded => told.sentences.push(format!("It succeeded{}.", took(task))),
+        TaskState::Failed => failed(task, &mut told),
+        TaskState::Cancelled => told.sentences.push("It was cancelled with its run.".into()),
+        TaskState::Skipped => {
+            let why = task.reason.clone().unwrap_or_else(|| "its `run_if` did not fit".into());
+            told.sentences.push(format!("It was skipped: {why}."));
+        }
+        TaskState::UpstreamFailed => {
+            told.sentences.push("It did not run because a task before it failed.".into());
+            told.unblock = Some(format!("mend that task, then `tidemill resume {}`", task.run));
+        }
+    }
+    told
+}
+
+fn took(task: &TaskRecord) -> String {
+    let length = task.started_at.zip(task.finished_at).map(|(s, e)| format!(" after {}", ago(s, e)));
+    let attempts = if task.attempt.0 > 1 { format!(", at attempt {}", task.attempt.0) } else { String::new() };
+    length.unwrap_or_default() + &attempts
+}
+
+fn blocked(task: &TaskRecord, all: &[TaskRecord], now: Timestamp, told: &mut Explained) {
+    let tasks = if task.pending == 1 { "task" } else { "tasks" };
+    told.sentences.push(format!("It waits for {} {tasks} before it.", task.pending));
+    told.waits_for = moving(all).filter(|t| t.ordinal < task.ordinal).map(|t| self::task(t, all, now)).collect();
+    told.next_look = told.waits_for.iter().filter_map(|t| t.next_look.clone()).min();
+    told.unblock = Some("it becomes ready by itself when they end".into());
+}
+
+fn ready(task: &TaskRecord, now: Timestamp, told: &mut Explained) {
+    let since = task.ready_at.map(|at| format!(" It is ready since {}.", ago(at, now))).unwrap_or_default();
+    told.sentences.push(format!("It waits for a free worker of queue `{}`.{since}", task.queue));
+    if task.crashes > 0 {
+        told.sentences.push(format!("It lost its worker {} so far; after 5 times it is given up.", times(task.crashes)));
+    }
+    match task.offered_at {
+        Some(at) => told.sentences.push(format!("It was last offered {} ago; a sweep offers it again.", ago(at, now))),
+        None => told.sentences.push("It has not been offered yet; the next sweep does that.".into()),
+    }
+    told.unblock = Some(format!("a worker: `tidemill dev` runs one, and `tidemill resume {}` drives just this run", task.run));
+}
+
+fn running(task: &TaskRecord, now: Timestamp, told: &mut Explained) {
+    let owner = told.owner.clone().unwrap_or_else(|| "a worker".into());
+    let since = task.started_at.map(|at| format!(" for {}", ago(at, now))).unwrap_or_default();
+    told.sentences.push(format!("Worker {owner} has it{since} (attempt {}).", task.attempt.0));
+    if let Some(until) = task.lease_until {
+        told.next_look = Some(until.to_string());
+        if until > now {
+            told.sentences.push(format!("Its lease holds for {} more and is renewed while the worker lives.", ago(now, until)));
+        } else {
+            told.sentences.push(format!("Its lease ended {} ago: the next sweep gives the task to another worker.", ago(until, now)));
+            told.unblock = Some("any running process sweeps: `tidemill dev`, or `tidemill resume`".into());
+        }
+    }
+}
+
+fn waiting(task: &TaskRecord, now: Timestamp, told: &mut Explained) {
+    if let Some(error) = &task.error {
+        told.sentences.push(format!("Attempt {} failed ({}): {}", task.attempt.0, error.code, error.message));
+    }
+    let what = task.reason.clone().unwrap_or_else(|| if task.failures > 0 { "the next try" } else { "a moment" }.to_owned());
+    if let Some(wake) = task.wake_at {
+        told.next_look = Some(wake.to_string());
+        let when = if wake > now { format!("in {}", ago(now, wake)) } else { format!("due for {}", ago(wake, now)) };
+        told.sentences.push(format!("It waits for {what}; it is looked at next {when}."));
+    } else {
+        told.sentences.push(format!("It waits for {what}."));
+    }
+}
+
+fn failed(task: &TaskRecord, told: &mut Explained) {
+    match &task.error {
+        Some(error) => {
+            told.sentences.push(format!("It failed ({}): {}", error.code, error.message));
+            told.unblock.clone_from(&error.help);
+        }
+        None => told.sentences.push("It failed.".into()),
+    }
+    if task.failures > 1 || task.crashes > 0 {
+        told.sentences.push(format!("It failed {} and lost its worker {}.", times(task.failures), times(task.crashes)));
+    }
+}
+
+fn times(n: u32) -> String {
+    if n == 1 { "once".into() } else { format!("{n} times") }
+}
+
+/// The key of a task, from its text or from `RUN.TASK`.
+pub fn key(text: &str) -> Option<TaskKey> {
+    text.parse().ok()
+}

@@ -1,0 +1,291 @@
+//! The command line as types. The doc comments are the help texts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_CODES: &str = "Exit codes:
+  0    everything went well
+  1    a run failed or was cancelled, or something was found to be wrong
+  2    the command line or the project's settings are wrong
+  3    a definition is invalid
+  4    a request in English was not understood
+  130  interrupted by Ctrl-C
+
+Start here:
+  tidemill init
+  tidemill ask \"number of orders per country\" --yes
+  tidemill dev
+
+Every error has a code; `tidemill errors CODE` explains it. RUST_LOG=info shows what goes on inside.";
+
+/// Say what data you want; Tidemill writes the pipeline, proves it, and runs it.
+#[derive(Debug, Parser)]
+#[command(name = "tidemill", version, about, after_help = EXIT_CODES, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    /// The project's folder. Without it: the nearest folder, from here upwards, that holds a `tidemill.yaml`;
+    /// or else this folder.
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// Print JSON instead of text; errors too, as an array.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Turn a sentence into a pipeline, and run it if you say so.
+    #[command(after_help = "Examples:
+  tidemill ask \"average departure delay per carrier, worst first\"
+  tidemill ask \"top 10 customers by revenue in 2024\" --yes
+  tidemill ask \"orders per day, every weekday at 6 in Berlin\" --save pipelines/orders_per_day.yaml
+
+Without --run or --yes it asks when there is a terminal, and only proposes when there is none.
+It never guesses: what it does not understand it repeats word for word (exit code 4).")]
+    Ask(Ask),
+    /// Check definitions: every error of every file, nothing is run.
+    #[command(after_help = "Examples:
+  tidemill validate pipelines
+  tidemill validate a.yaml b.yaml --json")]
+    Validate(Validate),
+    /// Show what a definition would do: graph, types, lineage, pushdown, limits, next fire times.
+    #[command(after_help = "Example:
+  tidemill plan pipelines/daily.yaml")]
+    Plan(PlanArgs),
+    /// Run a definition and show it happen.
+    #[command(after_help = "Examples:
+  tidemill run pipelines/daily.yaml
+  tidemill run daily --param day=2013-01-31 --param limit=10
+  tidemill run daily --detach      # leave it to a `tidemill dev` that is running
+
+Ctrl-C once cancels the run, twice leaves at once.")]
+    Run(RunArgs),
+    /// List runs, newest first.
+    #[command(after_help = "Examples:
+  tidemill runs
+  tidemill runs --pipeline daily --state failed --limit 5")]
+    Runs(Runs),
+    /// Say what a run or task waits for, since when, who has it, and what would unblock it.
+    #[command(after_help = "Examples:
+  tidemill explain last
+  tidemill explain last.publish
+  tidemill explain run_0193…")]
+    Explain(Explain),
+    /// Show what the tasks of a run printed.
+    #[command(after_help = "Examples:
+  tidemill logs last
+  tidemill logs last fetch -f")]
+    Logs(Logs),
+    /// Cancel a run; its processes are ended.
+    Cancel(RunRef),
+    /// Go on with a failed, cancelled or abandoned run: what succeeded is not done again.
+    Resume(Resume),
+    /// Show tables and their columns as they are now.
+    #[command(after_help = "Examples:
+  tidemill schema                   # every connection
+  tidemill schema shop.orders
+  tidemill schema shop --write      # put the columns into tidemill.yaml, to be reviewed
+  tidemill schema --json-schema     # the definition language, for editors")]
+    Schema(Schema),
+    /// Probe every connection: fine, or what is wrong.
+    Connections,
+    /// Print or check the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Make a project: a `tidemill.yaml` and an example pipeline.
+    Init(Init),
+    /// Serve schedules, a worker and the JSON API in one process; apply pipelines/ and what changes there.
+    #[command(after_help = "Examples:
+  tidemill dev
+  tidemill dev --listen 127.0.0.1:0     # any free port; it is printed
+
+  curl -X POST http://127.0.0.1:8451/api/v1/pipelines/daily/runs -d '{\"params\": {}}'")]
+    Dev(Dev),
+    /// Check the promises that the state makes, over everything stored.
+    Doctor,
+    /// Show the first rows of a task's data set.
+    #[command(after_help = "Examples:
+  tidemill show last.revenue
+  tidemill show last.revenue -n 5 --json")]
+    Show(Show),
+    /// Explain an error code; without one, list all.
+    Errors(Errors),
+}
+
+/// `ask`.
+#[derive(Debug, Args)]
+pub struct Ask {
+    /// What you want, in English.
+    #[arg(required = true, num_args = 1..)]
+    pub request: Vec<String>,
+    /// Write the definition to this file.
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Run it without asking.
+    #[arg(long, visible_alias = "run", short = 'y')]
+    pub yes: bool,
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// Files, or folders with definitions.
+    #[arg(value_name = "FILE|DIR", default_value = "pipelines")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// A file, or the name of a pipeline.
+    #[arg(value_name = "FILE|NAME")]
+    pub what: String,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A file, or the name of a pipeline.
+    #[arg(value_name = "FILE|NAME")]
+    pub what: String,
+    /// A value for a parameter of the definition; may be given several times.
+    #[arg(short, long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    /// Names the cause: the same key never starts a second run.
+    #[arg(long)]
+    pub key: Option<String>,
+    /// Only create the run; another process works on it.
+    #[arg(long, conflicts_with = "wait")]
+    pub detach: bool,
+    /// Drive the run to its end (the default).
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// `runs`.
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// Only of this pipeline.
+    #[arg(long)]
+    pub pipeline: Option<String>,
+    /// Only in this state: queued, running, succeeded, failed or cancelled.
+    #[arg(long, value_parser = state)]
+    pub state: Option<tidemill_dag::state::RunState>,
+    /// At most so many.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    pub limit: u32,
+}
+
+fn state(text: &str) -> Result<tidemill_dag::state::RunState, String> {
+    serde_json::from_value(text.into()).map_err(|_| "use queued, running, succeeded, failed or cancelled".to_owned())
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A run (`last`, an id, the last letters of one), or a task as RUN.TASK.
+    #[arg(value_name = "RUN|RUN.TASK")]
+    pub what: String,
+}
+
+/// `logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// `last`, an id, or the last letters of one.
+    pub run: String,
+    /// Only of this task.
+    pub task: Option<String>,
+    /// Go on until the run ends.
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+/// A run.
+#[derive(Debug, Args)]
+pub struct RunRef {
+    /// `last`, an id, or the last letters of one.
+    pub run: String,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// `last`, an id, or the last letters of one.
+    pub run: String,
+    /// Only put it back to work; another process works on it.
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// A connection, or one of its tables.
+    #[arg(value_name = "CONNECTION[.TABLE]")]
+    pub what: Option<String>,
+    /// Write the columns into the project's file, to be reviewed.
+    #[arg(long)]
+    pub write: bool,
+    /// Print the JSON Schema of the definition language instead.
+    #[arg(long, conflicts_with_all = ["what", "write"])]
+    pub json_schema: bool,
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the settings in effect.
+    Print,
+    /// Check the project's file.
+    Check,
+    /// Print every setting with its default and what it means.
+    Reference,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The folder; this one if unset.
+    pub dir: Option<PathBuf>,
+}
+
+/// `dev`.
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Where the API listens: an address of this machine alone.
+    #[arg(long, default_value = "127.0.0.1:8451", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The task, as RUN.TASK.
+    #[arg(value_name = "RUN.TASK")]
+    pub what: String,
+    /// How many rows.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    pub rows: usize,
+}
+
+/// `errors`.
+#[derive(Debug, Args)]
+pub struct Errors {
+    /// As in `TM0203`.
+    pub code: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,49 @@
+//! One file per command, named by the verb.
+
+mod ask;
+mod cancel;
+mod config;
+mod connections;
+mod dev;
+mod doctor;
+mod errors;
+mod explain;
+mod init;
+mod logs;
+mod plan;
+mod resume;
+mod run;
+mod runs;
+mod schema;
+mod show;
+mod validate;
+
+use crate::args::{Cli, Command};
+use crate::error::{CliError, Exit};
+use crate::out::Out;
+use crate::project::Project;
+
+/// Runs the command that was given.
+pub async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
+    let project = || Project::find(cli.project.as_deref());
+    match cli.command {
+        Command::Ask(args) => ask::run(&project()?, args, out).await,
+        Command::Validate(args) => validate::run(&project()?, args, out).await,
+        Command::Plan(args) => plan::run(&project()?, args, out).await,
+        Command::Run(args) => run::run(&project()?, args, out).await,
+        Command::Runs(args) => runs::run(&project()?, args, out).await,
+        Command::Explain(args) => explain::run(&project()?, args, out).await,
+        Command::Logs(args) => logs::run(&project()?, args, out).await,
+        Command::Cancel(args) => cancel::run(&project()?, args, out).await,
+        Command::Resume(args) => resume::run(&project()?, args, out).await,
+        Command::Schema(args) if args.json_schema => schema::language(out),
+        Command::Schema(args) => schema::run(&project()?, args, out).await,
+        Command::Connections => connections::run(&project()?, out).await,
+        Command::Config(args) => config::run(project, args, out),
+        Command::Init(args) => init::run(args, cli.project.as_deref(), out),
+        Command::Dev(args) => dev::run(project()?, args, out).await,
+        Command::Doctor => doctor::run(&project()?, out).await,
+        Command::Show(args) => show::run(&project()?, args, out).await,
+        Command::Errors(args) => errors::run(args, out),
+    }
+}

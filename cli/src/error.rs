@@ -1,0 +1,252 @@
+//! Everything that can go wrong at the command line, one variant per cause.
+
+use std::io;
+use std::path::PathBuf;
+
+use tidemill_api::start::StartError;
+use tidemill_connectors::ConnectorError;
+use tidemill_dag::codes::tm09;
+use tidemill_dag::diagnostic::Diagnostic;
+use tidemill_generator::Refusal;
+use tidemill_store::StoreError;
+
+/// How the process ends; scripts may rely on the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything went well.
+    Ok = 0,
+    /// A run failed or was cancelled, a probe or check found something, or the machinery failed.
+    Failed = 1,
+    /// The command line or the project's settings are wrong.
+    Usage = 2,
+    /// A definition is invalid.
+    Invalid = 3,
+    /// A request in English was not understood.
+    NotUnderstood = 4,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// What was found in one file.
+#[derive(Debug, Clone)]
+pub struct Findings {
+    /// The file, as it was named.
+    pub file: String,
+    /// Its text, to show the line that is meant.
+    pub text: String,
+    /// What was found.
+    pub list: Vec<Diagnostic>,
+}
+
+/// One cause each. Display does not print its source.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// A file could not be read.
+    #[error("cannot read {}", path.display())]
+    ReadFile { path: PathBuf, source: io::Error },
+    /// A file or folder could not be written.
+    #[error("cannot write {}", path.display())]
+    WriteFile { path: PathBuf, source: io::Error },
+    /// The project's settings are wrong.
+    #[error("the settings in {} are wrong", .0.file)]
+    Config(Findings),
+    /// The folder that should be a project is none.
+    #[error("{} is not a folder", path.display())]
+    NoProject { path: PathBuf },
+    /// Definitions are wrong.
+    #[error("the definition is wrong")]
+    Definitions(Vec<Findings>),
+    /// There are no definitions where some were expected.
+    #[error("there is no definition in {}", path.display())]
+    NoDefinitions { path: PathBuf },
+    /// No pipeline or file of that name.
+    #[error("there is neither a file nor a pipeline `{name}`")]
+    UnknownPipeline { name: String, known: Vec<String> },
+    /// No such run.
+    #[error("there is no run `{text}`")]
+    UnknownRun { text: String },
+    /// Several runs end like that.
+    #[error("`{text}` fits {count} runs")]
+    AmbiguousRun { text: String, count: usize },
+    /// No such task in the run.
+    #[error("run {run} has no task `{text}`")]
+    UnknownTask { run: String, text: String, known: Vec<String> },
+    /// A parameter is not `name=value`.
+    #[error("`{text}` is not a parameter")]
+    ParamSyntax { text: String },
+    /// Parameters do not fit the definition.
+    #[error("the parameters do not fit")]
+    Params(Vec<Diagnostic>),
+    /// No such connection.
+    #[error("there is no connection `{name}`")]
+    UnknownConnection { name: String, known: Vec<String> },
+    /// No such error code.
+    #[error("there is no error code `{code}`")]
+    UnknownCode { code: String },
+    /// A task has no rows to show.
+    #[error("{task} has no rows to show: {why}")]
+    NothingToShow { task: String, why: String },
+    /// A file is there already.
+    #[error("{} is there already", path.display())]
+    Exists { path: PathBuf },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen { address: String, source: io::Error },
+    /// The address could be reached from outside.
+    #[error("{address} is not an address of this machine alone")]
+    NotLoopback { address: String },
+    /// Something the process needs from the machine failed.
+    #[error("could not {doing}")]
+    Machine { doing: String, source: Box<dyn std::error::Error + Send + Sync> },
+    /// The machinery that runs tasks stopped by itself.
+    #[error("{part} stopped while it was needed")]
+    Stopped { part: &'static str },
+    /// Standard output failed.
+    #[error("cannot write to standard output")]
+    Output { source: io::Error },
+    /// A value could not be written as JSON: a fault of the program.
+    #[error("a result could not be written as JSON")]
+    Json { source: serde_json::Error },
+    /// Whoever read our output has gone; not worth a word.
+    #[error("nobody reads the output any more")]
+    Closed,
+    /// The state.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A connection.
+    #[error(transparent)]
+    Connector(#[from] ConnectorError),
+    /// Several connections.
+    #[error("{} connections cannot be used", .0.len())]
+    Connectors(Vec<ConnectorError>),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] tidemill_engine::EngineError),
+    /// A run could not be started.
+    #[error(transparent)]
+    Start(StartError),
+    /// A request in English.
+    #[error("the request was not understood")]
+    NotUnderstood(Box<Refusal>),
+}
+
+impl CliError {
+    /// The public code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ReadFile { .. } => tm09::UNREADABLE,
+            Self::WriteFile { .. } => tm09::UNWRITABLE,
+            Self::Config(_) => tm09::BAD_SETTING,
+            Self::NoProject { .. } => tm09::NO_PROJECT,
+            Self::Definitions(_) | Self::Params(_) => tm09::BAD_PARAMETER,
+            Self::NoDefinitions { .. } => tm09::NO_DEFINITIONS,
+            Self::UnknownPipeline { .. } => tm09::UNKNOWN_PIPELINE,
+            Self::UnknownRun { .. } | Self::AmbiguousRun { .. } => tm09::UNKNOWN_RUN,
+            Self::UnknownTask { .. } => tm09::UNKNOWN_TASK,
+            Self::ParamSyntax { .. } => tm09::BAD_PARAMETER,
+            Self::UnknownConnection { .. } => tm09::UNKNOWN_CONNECTION,
+            Self::UnknownCode { .. } => tm09::UNKNOWN_CODE,
+            Self::NothingToShow { .. } => tm09::NOTHING_TO_SHOW,
+            Self::Exists { .. } => tm09::EXISTS,
+            Self::Listen { .. } | Self::NotLoopback { .. } => tm09::LISTEN,
+            Self::Machine { .. } | Self::Stopped { .. } | Self::Output { .. } | Self::Json { .. } | Self::Closed => {
+                tm09::MACHINE
+            }
+            Self::Store(error) => error.code(),
+            Self::Connector(error) => error.code(),
+            Self::Connectors(errors) => errors.first().map_or(tm09::MACHINE, ConnectorError::code),
+            Self::Engine(error) => error.code(),
+            Self::Start(StartError::KeyTaken { .. }) => tm09::KEY_TAKEN,
+            Self::Start(StartError::NotActive(_)) => tm09::UNKNOWN_PIPELINE,
+            Self::Start(StartError::Store(error)) => error.code(),
+            Self::Start(StartError::Findings(_)) => tm09::BAD_PARAMETER,
+            Self::Start(StartError::Stored { .. }) => tm09::MACHINE,
+            Self::NotUnderstood(refusal) => refusal.problems.first().map_or(tm09::MACHINE, |p| p.code),
+        }
+    }
+
+    /// How the process ends.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::ReadFile { .. }
+            | Self::WriteFile { .. }
+            | Self::Config(_)
+            | Self::NoProject { .. }
+            | Self::NoDefinitions { .. }
+            | Self::UnknownPipeline { .. }
+            | Self::UnknownRun { .. }
+            | Self::AmbiguousRun { .. }
+            | Self::UnknownTask { .. }
+            | Self::ParamSyntax { .. }
+            | Self::Params(_)
+            | Self::UnknownConnection { .. }
+            | Self::UnknownCode { .. }
+            | Self::Exists { .. }
+            | Self::Listen { .. }
+            | Self::NotLoopback { .. }
+            | Self::Start(_)
+            | Self::Connectors(_) => Exit::Usage,
+            Self::Definitions(_) => Exit::Invalid,
+            Self::NotUnderstood(_) => Exit::NotUnderstood,
+            Self::NothingToShow { .. }
+            | Self::Machine { .. }
+            | Self::Stopped { .. }
+            | Self::Output { .. }
+            | Self::Json { .. }
+            | Self::Store(_)
+            | Self::Connector(_)
+            | Self::Engine(_) => Exit::Failed,
+            Self::Closed => Exit::Ok,
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::NoProject { .. } => Some("give the project's folder, or leave `-C` out".into()),
+            Self::NoDefinitions { .. } => Some("definitions are files that end in .yaml, .yml or .json".into()),
+            Self::UnknownPipeline { name, known } => Some(names("pipelines", name, known)),
+            Self::UnknownRun { .. } => Some("`tidemill runs` lists them; `last` means the newest".into()),
+            Self::AmbiguousRun { .. } => Some("give more of its last letters, or the whole id".into()),
+            Self::UnknownTask { text, known, .. } => Some(names("tasks", text, known)),
+            Self::ParamSyntax { .. } => Some("write name=value, as in `--param day=2013-01-31`".into()),
+            Self::UnknownConnection { name, known } => Some(names("connections", name, known)),
+            Self::UnknownCode { .. } => Some("`tidemill errors` lists every code".into()),
+            Self::NothingToShow { .. } => Some("`tidemill explain RUN` tells what each task did".into()),
+            Self::Exists { .. } => Some("move it away, or choose another name".into()),
+            Self::Listen { .. } => Some("choose another with `--listen 127.0.0.1:PORT`; port 0 takes a free one".into()),
+            Self::NotLoopback { .. } => {
+                Some("this server asks nobody for a password, so it listens on 127.0.0.1 or [::1] only".into())
+            }
+            Self::Connector(error) => error.help(),
+            Self::Engine(error) => error.help(),
+            Self::ReadFile { .. }
+            | Self::WriteFile { .. }
+            | Self::Config(_)
+            | Self::Definitions(_)
+            | Self::Params(_)
+            | Self::Machine { .. }
+            | Self::Stopped { .. }
+            | Self::Output { .. }
+            | Self::Json { .. }
+            | Self::Closed
+            | Self::Store(_)
+            | Self::Connectors(_)
+            | Self::Start(_)
+            | Self::NotUnderstood(_) => None,
+        }
+    }
+}
+
+/// The nearest of the known names, or all of them.
+fn names(what: &str, wrong: &str, known: &[String]) -> String {
+    const SHOWN: usize = 20;
+    if let Some(near) = crate::near::nearest(wrong, known.iter().map(String::as_str)) {
+        return format!("did you mean `{near}`?");
+    }
+    if known.is_empty() {
+        return format!("there are no {what} yet");
+    }
+    let more = if known.len() > SHOWN { format!(" and {} more", known.len() - SHOWN) } else { String::new() };
+    format!("the {what} are {}{more}", known[..known.len().min(SHOWN)].join(", "))
+}
