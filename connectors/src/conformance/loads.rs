@@ -35,12 +35,12 @@ pub async fn the_same_append_twice_is_one(subject: &Subject) -> Outcome {
     let second = subject.fill("twice", "twice", Append, numbers(0, 100)).await?;
     check(!first.already && first.rows == 100, || format!("the first receipt is {first:?}"))?;
     check(second.already && second.rows == 100, || format!("the second receipt is {second:?}"))?;
-    subject.holds("twice", &[0..100]).await?;
+    subject.holds("twice", 0..100).await?;
     let request = subject.request("twice", "twice", Append, numbers(0, 1).schema());
     let later =
         subject.load(LoadRequest { fence: Attempt(9), ..request.clone() }, numbers(0, 100)).await.map_err(said)?;
     check(later.already, || format!("a later attempt wrote again: {later:?}"))?;
-    subject.holds("twice", &[0..100]).await?;
+    subject.holds("twice", 0..100).await?;
     let found = subject.connection.find_load(&request.table, &request.load_id).await.map_err(said)?;
     check(found.is_some_and(|receipt| receipt.already && receipt.rows == 100), || "the load is not found".into())?;
     let other = crate::LoadId("another".into());
@@ -51,17 +51,17 @@ pub async fn the_same_append_twice_is_one(subject: &Subject) -> Outcome {
 pub async fn appends_add_up(subject: &Subject) -> Outcome {
     subject.fill("sum", "sum1", Append, numbers(0, 10)).await?;
     subject.fill("sum", "sum2", Append, numbers(10, 30)).await?;
-    subject.holds("sum", &[0..30]).await
+    subject.holds("sum", 0..30).await
 }
 
 pub async fn a_replacement_takes_the_place(subject: &Subject) -> Outcome {
     subject.fill("swap", "swap1", Append, numbers(0, 10)).await?;
     subject.fill("swap", "swap2", Replace, numbers(50, 60)).await?;
-    subject.holds("swap", &[50..60]).await?;
+    subject.holds("swap", 50..60).await?;
     subject.fill("swap", "swap3", Append, numbers(60, 70)).await?;
-    subject.holds("swap", &[50..70]).await?;
+    subject.holds("swap", 50..70).await?;
     subject.fill("swap", "swap4", Replace, numbers(0, 3)).await?;
-    subject.holds("swap", &[0..3]).await
+    subject.holds("swap", 0..3).await
 }
 
 pub async fn an_old_load_is_remembered_after_a_replacement(subject: &Subject) -> Outcome {
@@ -69,18 +69,18 @@ pub async fn an_old_load_is_remembered_after_a_replacement(subject: &Subject) ->
     subject.fill("old", "old2", Replace, numbers(10, 20)).await?;
     let again = subject.fill("old", "old1", Replace, numbers(0, 10)).await?;
     check(again.already, || format!("it wrote again: {again:?}"))?;
-    subject.holds("old", &[10..20]).await
+    subject.holds("old", 10..20).await
 }
 
 /// Whatever the fault: the table is as before, the load is not recorded, and the next attempt does it.
 async fn nothing_happened(subject: &Subject, table: &str, request: &LoadRequest) -> Outcome {
-    subject.holds(table, &[0..10]).await?;
+    subject.holds(table, 0..10).await?;
     let found = subject.connection.find_load(&request.table, &request.load_id).await.map_err(said)?;
     check(found.is_none(), || format!("the failed load is recorded: {found:?}"))?;
     let next = LoadRequest { fence: Attempt(request.fence.0 + 1), ..request.clone() };
     let receipt = subject.load(next, numbers(10, 20)).await.map_err(said)?;
     check(!receipt.already, || format!("the next attempt did nothing: {receipt:?}"))?;
-    subject.holds(table, &[0..20]).await
+    subject.holds(table, 0..20).await
 }
 
 pub async fn a_refused_commit_leaves_nothing(subject: &Subject) -> Outcome {
@@ -140,7 +140,7 @@ pub async fn an_overtaken_attempt_is_refused(subject: &Subject) -> Outcome {
     let (second, first) = futures::join!(second, first);
     check(matches!(first, Err(ConnectorError::Fenced { .. })), || format!("the first attempt ended as {first:?}"))?;
     second.map_err(said)?;
-    subject.holds("fence", &[0..10]).await
+    subject.holds("fence", 0..10).await
 }
 
 pub async fn two_writers_at_once_lose_nothing(subject: &Subject) -> Outcome {
@@ -150,14 +150,14 @@ pub async fn two_writers_at_once_lose_nothing(subject: &Subject) -> Outcome {
     for receipt in futures::future::join_all(appends).await {
         receipt?;
     }
-    subject.holds("race", &[0..400]).await?;
+    subject.holds("race", 0..400).await?;
     // The same load by two at once: both are told that it is done, and it is there once.
     let request = || subject.request("race", "both", Append, numbers(0, 1).schema());
     let (one, other) =
         futures::join!(subject.load(request(), numbers(400, 500)), subject.load(request(), numbers(400, 500)));
     let (one, other) = (one.map_err(said)?, other.map_err(said)?);
     check(one.already != other.already, || format!("the receipts are {one:?} and {other:?}"))?;
-    subject.holds("race", &[0..500]).await
+    subject.holds("race", 0..500).await
 }
 
 pub async fn readers_see_the_old_or_the_new(subject: &Subject) -> Outcome {
@@ -171,7 +171,7 @@ pub async fn readers_see_the_old_or_the_new(subject: &Subject) -> Outcome {
         }
     }
     check(count == 5_000, || format!("a reader that began before a replacement saw {count} of 5000 rows"))?;
-    subject.holds("seen", &[5_000..5_010]).await
+    subject.holds("seen", 5_000..5_010).await
 }
 
 pub async fn a_load_without_rows_counts(subject: &Subject) -> Outcome {
@@ -182,7 +182,7 @@ pub async fn a_load_without_rows_counts(subject: &Subject) -> Outcome {
     check(info.columns().len() == 2, || format!("its columns are {:?}", info.columns()))?;
     let again = subject.connection.load(request(), rows(Vec::new()), &Unguarded).await.map_err(said)?;
     check(again.already, || format!("the second receipt is {again:?}"))?;
-    subject.holds("none", &[]).await
+    subject.holds("none", 0..0).await
 }
 
 /// Rows `from..to` with the columns `n` and `extra`.
@@ -206,10 +206,10 @@ pub async fn strict_wants_the_same_columns(subject: &Subject) -> Outcome {
     let right = matches!(&refused, Err(ConnectorError::Drift { problem, .. })
         if problem.contains("`extra`") && problem.contains("`text`"));
     check(right, || format!("other columns ended as {refused:?}"))?;
-    subject.holds("strict", &[0..10]).await?;
+    subject.holds("strict", 0..10).await?;
     let request = subject.request("strict", "strict3", Append, numbers(0, 1).schema());
     subject.load(LoadRequest { contract: Contract::Strict, ..request }, numbers(10, 20)).await.map_err(said)?;
-    subject.holds("strict", &[0..20]).await
+    subject.holds("strict", 0..20).await
 }
 
 pub async fn evolve_adds_columns(subject: &Subject) -> Outcome {
@@ -217,14 +217,14 @@ pub async fn evolve_adds_columns(subject: &Subject) -> Outcome {
     let found = subject.whole("evolve").await?;
     let names: Vec<_> = found.schema().fields().iter().map(|field| field.name().clone()).collect();
     check(names == ["n", "text", "extra"], || format!("the columns are {names:?}"))?;
-    let empty = |column: usize, rows: std::ops::Range<usize>| rows.clone().all(|row| found.column(column).is_null(row));
+    let empty = |column: usize, mut rows: std::ops::Range<usize>| rows.all(|row| found.column(column).is_null(row));
     check(empty(2, 0..10) && empty(1, 10..20), || "a missing value was made up".into())?;
     let text =
         build(vec![Field::new("n", DataType::Utf8, true)], vec![Arc::new(arrow::array::StringArray::from(vec!["x"]))]);
     let request = subject.request("evolve", "evolve3", Append, text.schema());
     let refused = subject.load(request, text).await;
     check(matches!(refused, Err(ConnectorError::Drift { .. })), || format!("text in a number column: {refused:?}"))?;
-    subject.holds("evolve", &[0..20]).await
+    subject.holds("evolve", 0..20).await
 }
 
 pub async fn ignore_leaves_new_columns_out(subject: &Subject) -> Outcome {
@@ -232,5 +232,5 @@ pub async fn ignore_leaves_new_columns_out(subject: &Subject) -> Outcome {
     let found = subject.whole("ignore").await?;
     let names: Vec<_> = found.schema().fields().iter().map(|field| field.name().clone()).collect();
     check(names == ["n", "text"], || format!("the columns are {names:?}"))?;
-    subject.holds("ignore", &[0..20]).await
+    subject.holds("ignore", 0..20).await
 }

@@ -42,7 +42,7 @@ struct Inner {
 #[derive(Debug)]
 enum Place {
     Folder(Root),
-    Web(Web),
+    Web(Box<Web>),
 }
 
 impl Files {
@@ -65,7 +65,7 @@ impl Files {
             for (table, settings) in &config.tables {
                 web.address(settings.path.as_deref().unwrap_or(table)).map_err(wrong)?;
             }
-            Place::Web(web)
+            Place::Web(Box::new(web))
         } else {
             Place::Folder(Root { path: folders.base.join(&config.path), shown: config.path.clone() })
         };

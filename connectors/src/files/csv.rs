@@ -12,7 +12,7 @@ use memchr::{memchr, memchr2, memmem};
 use super::{
     cells::{self, Cells},
     fault::{Fault, Wrong},
-    json::Nested,
+    nested::Nested,
 };
 
 /// How a CSV file is written.

@@ -1,7 +1,7 @@
 //! Files in a folder or behind http(s): CSV, JSON lines, Parquet.
 //!
 //! `config` is what can be set; `client` fulfils the contract; `find`, `fetch`, `input`, `learn`, `parquet`,
-//! `write` and `publish` do the I/O for it; `value`, `cells`, `csv`, `json`, `infer`, `adapt`, `prune`, `render`
+//! `write` and `publish` do the I/O for it; `value`, `cells`, `csv`, `json`, `nested`, `infer`, `adapt`, `prune`, `render`
 //! and `manifest` are pure.
 
 mod adapt;
@@ -19,6 +19,7 @@ mod json;
 mod learn;
 mod load;
 mod manifest;
+mod nested;
 mod parquet;
 mod prune;
 mod publish;

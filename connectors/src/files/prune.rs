@@ -91,16 +91,9 @@ fn compare(bound: &ArrayRef, literal: &Literal) -> Option<Ordering> {
         return None;
     }
     match (bound.data_type(), literal) {
-        (
-            DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::UInt8
-            | DataType::UInt16
-            | DataType::UInt32,
-            Literal::Int(value),
-        ) => Some(whole(bound, &DataType::Int64)?.cmp(value)),
+        (whole_type, Literal::Int(value)) if whole_type.is_integer() && *whole_type != DataType::UInt64 => {
+            Some(whole(bound, &DataType::Int64)?.cmp(value))
+        }
         (DataType::Date32, Literal::Date(days)) => Some(whole(bound, &DataType::Int32)?.cmp(&i64::from(*days))),
         (DataType::Timestamp(TimeUnit::Microsecond, zone), Literal::Timestamp { micros, utc })
             if zone.is_some() == *utc =>

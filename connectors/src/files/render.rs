@@ -69,7 +69,7 @@ pub fn csv_header(schema: &Schema, out: &mut String) {
 
 /// The rows of a batch as CSV.
 pub fn csv_rows(batch: &RecordBatch, out: &mut String) -> Result<(), ArrowError> {
-    let columns = batch.columns().iter().map(|array| Column::new(array)).collect::<Result<Vec<_>, _>>()?;
+    let columns = batch.columns().iter().map(Column::new).collect::<Result<Vec<_>, _>>()?;
     let mut cell = String::new();
     for row in 0..batch.num_rows() {
         for (at, column) in columns.iter().enumerate() {
@@ -108,7 +108,7 @@ fn csv_text(text: &str, out: &mut String) {
 pub fn json_rows(batch: &RecordBatch, out: &mut String) -> Result<(), ArrowError> {
     let schema = batch.schema();
     let names = schema.fields().iter().map(|field| field.name().as_str());
-    let columns = batch.columns().iter().map(|array| Column::new(array)).collect::<Result<Vec<_>, _>>()?;
+    let columns = batch.columns().iter().map(Column::new).collect::<Result<Vec<_>, _>>()?;
     let columns: Vec<_> = names.zip(columns).collect();
     for row in 0..batch.num_rows() {
         members(&columns, row, out)?;

@@ -18,7 +18,7 @@ use super::{
     fault::{Fault, Wrong},
     find::DataFile,
     input::{Piece, Pieces, line_ends},
-    json,
+    nested,
 };
 use crate::{ConnectorError, error::FilePlace};
 
@@ -122,7 +122,7 @@ pub struct Parsing {
 
 enum Parser {
     Csv(csv::Parser),
-    Json(json::Parser),
+    Json(nested::Parser),
 }
 
 impl Parsing {
@@ -166,10 +166,10 @@ fn parser_for(file: &TextFile, wanted: &SchemaRef, header: &[String]) -> Result<
             let wanted = names.iter().map(|&name| places[name]).collect();
             csv::Parser::new(own, wanted, header.len()).map(Parser::Csv)
         }
-        Format::Json | Format::Parquet => json::Parser::new(own, schema.fields()).map(Parser::Json),
+        Format::Json | Format::Parquet => nested::Parser::new(own, schema.fields()).map(Parser::Json),
     };
     parser.ok_or_else(|| {
-        let no_text = |field: &&arrow::datatypes::FieldRef| json::Nested::new(field.data_type()).is_none();
+        let no_text = |field: &&arrow::datatypes::FieldRef| nested::Nested::new(field.data_type()).is_none();
         let field = schema.fields().iter().find(no_text).unwrap_or(&schema.fields()[0]);
         ConnectorError::UnsupportedType {
             column: field.name().clone(),
