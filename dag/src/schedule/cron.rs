@@ -1,24 +1,18 @@
-//! Cron expressions as sets, and the next wall-clock time that fits.
+//! Cron expressions as people know them, told to the crate `cron`, which finds the next wall-clock time that fits.
 //!
-//! Written here and not taken from a crate because the habits of the classic cron are promised: Sunday is
-//! 0 or 7, and where day and weekday are both given, either is enough.
+//! The crate counts weekdays from Sunday = 1 and wants day and weekday both to fit. The classic habits are promised here:
+//! Sunday is 0 or 7, and where day and weekday are both given, either is enough; that takes two schedules.
 
-use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
+use std::str::FromStr;
 
-/// Years to look ahead: 29 February on a given weekday comes back within 40.
-const YEARS: u32 = 41;
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Timelike};
 
-/// What an expression allows, each as a set of bits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An expression that was understood.
+#[derive(Debug, Clone)]
 pub(super) struct Cron {
-    seconds: u64,
-    minutes: u64,
-    hours: u64,
-    days: u64,
-    months: u64,
-    weekdays: u64,
-    /// Day and weekday are both restricted: either is enough.
-    either_day: bool,
+    /// A time fits when it fits one of them.
+    any_of: Vec<cron::Schedule>,
+    every_hour: bool,
 }
 
 struct Field {
@@ -56,96 +50,52 @@ impl Cron {
             other => return Err(format!("it has {} fields, and 5 are needed, or 6 with seconds", other.len())),
         };
         let [minute, hour, day, month, weekday] = rest else { return Err("it has too few fields".to_owned()) };
+        let every_hour = HOUR.parse(hour)? == (1 << 24) - 1;
         let weekdays = WEEKDAY.parse(weekday)?;
-        let cron = Self {
-            seconds: SECOND.parse(second)?,
-            minutes: MINUTE.parse(minute)?,
-            hours: HOUR.parse(hour)?,
-            days: DAY.parse(day)?,
-            months: MONTH.parse(month)?,
-            // Sunday has two numbers and one bit.
-            weekdays: (weekdays | (weekdays >> 7)) & 0x7f,
-            either_day: !open(day) && !open(weekday),
+        // Sunday has two numbers here and is the crate's first day.
+        let weekdays = ((weekdays | (weekdays >> 7)) & 0x7f) << 1;
+        let clock = format!("{} {} {}", SECOND.list(second)?, MINUTE.list(minute)?, HOUR.list(hour)?);
+        let (days, months, weekdays) = (DAY.list(day)?, MONTH.list(month)?, listed(weekdays));
+        let told = if open(day) || open(weekday) {
+            vec![format!("{clock} {days} {months} {weekdays}")]
+        } else {
+            vec![format!("{clock} {days} {months} *"), format!("{clock} * {months} {weekdays}")]
         };
-        let epoch = NaiveDate::default().and_time(NaiveTime::MIN);
-        cron.next(epoch).map(|_| cron).ok_or_else(|| "there is no such date".to_owned())
+        let any_of = told.iter().map(|text| cron::Schedule::from_str(text).map_err(|error| error.to_string()));
+        let cron = Self { any_of: any_of.collect::<Result<_, _>>()?, every_hour };
+        cron.next(DateTime::UNIX_EPOCH.naive_utc()).map(|_| cron).ok_or_else(|| "there is no such date".to_owned())
     }
 
     /// Fires in every hour: such schedules follow time itself and not the clock on the wall.
     pub(super) fn every_hour(&self) -> bool {
-        self.hours == (1 << 24) - 1
+        self.every_hour
     }
 
     /// The first fitting wall-clock time that is not before `from`.
     pub(super) fn next(&self, from: NaiveDateTime) -> Option<NaiveDateTime> {
-        let from = from
-            .with_nanosecond(0)
-            .filter(|whole| *whole == from)
-            .or_else(|| from.with_nanosecond(0)?.checked_add_signed(chrono::TimeDelta::seconds(1)))?;
-        let last = from.date().checked_add_days(Days::new(u64::from(YEARS) * 366))?;
-        let mut date = from.date();
-        let mut time = from.time();
-        while date <= last {
-            if !has(self.months, date.month()) {
-                date = first_of_next_month(date)?;
-                time = NaiveTime::MIN;
-                continue;
-            }
-            if self.day_fits(date)
-                && let Some(found) = self.time_from(time)
-            {
-                return Some(date.and_time(found));
-            }
-            date = date.succ_opt()?;
-            time = NaiveTime::MIN;
-        }
-        None
+        let second = from.with_nanosecond(0)?;
+        // The crate looks strictly after a moment.
+        let before = if second == from { second.checked_sub_signed(TimeDelta::seconds(1))? } else { second };
+        let next = |schedule: &cron::Schedule| schedule.after(&before.and_utc()).next();
+        self.any_of.iter().filter_map(next).min().map(|found| found.naive_utc())
     }
-
-    fn day_fits(&self, date: NaiveDate) -> bool {
-        let day = has(self.days, date.day());
-        let weekday = has(self.weekdays, date.weekday().num_days_from_sunday());
-        if self.either_day { day || weekday } else { day && weekday }
-    }
-
-    fn time_from(&self, time: NaiveTime) -> Option<NaiveTime> {
-        let mut hour = bit_from(self.hours, time.hour())?;
-        let (mut minute, mut second) = if hour == time.hour() { (time.minute(), time.second()) } else { (0, 0) };
-        loop {
-            if let Some(found) = bit_from(self.minutes, minute) {
-                let start = if found == minute { second } else { 0 };
-                if let Some(second) = bit_from(self.seconds, start) {
-                    return NaiveTime::from_hms_opt(hour, found, second);
-                }
-                (minute, second) = (found + 1, 0);
-                continue;
-            }
-            hour = bit_from(self.hours, hour + 1)?;
-            (minute, second) = (0, 0);
-        }
-    }
-}
-
-fn first_of_next_month(date: NaiveDate) -> Option<NaiveDate> {
-    let (year, month) = if date.month() == 12 { (date.year() + 1, 1) } else { (date.year(), date.month() + 1) };
-    NaiveDate::from_ymd_opt(year, month, 1)
-}
-
-fn has(set: u64, bit: u32) -> bool {
-    set >> bit & 1 == 1
-}
-
-/// The first member that is not below `from`.
-fn bit_from(set: u64, from: u32) -> Option<u32> {
-    let above = set.checked_shr(from)?;
-    (above != 0).then(|| from + above.trailing_zeros())
 }
 
 fn open(field: &str) -> bool {
     field.starts_with(['*', '?'])
 }
 
+/// The members of a set, as a list that the crate reads.
+fn listed(set: u64) -> String {
+    let members: Vec<String> = (0..64).filter(|bit| set >> bit & 1 == 1).map(|bit: u32| bit.to_string()).collect();
+    members.join(",")
+}
+
 impl Field {
+    fn list(&self, text: &str) -> Result<String, String> {
+        self.parse(text).map(listed)
+    }
+
     fn parse(&self, text: &str) -> Result<u64, String> {
         text.split(',').try_fold(0, |set, part| Ok(set | self.part(part)?))
     }
