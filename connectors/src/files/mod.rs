@@ -31,6 +31,7 @@ mod write;
 
 pub use client::Files;
 pub use config::{Compression, FilesConfig, Format, TableConfig, Transfer};
+pub use contract::{Settled, settle};
 
 /// The word after `kind:`.
 pub const KIND: &str = "files";

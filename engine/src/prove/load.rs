@@ -1,7 +1,7 @@
 //! Whether rows fit the table that they are to be loaded into.
 
 use arrow::datatypes::Schema;
-use tidemill_connectors::{Connection, ConnectorError, TableInfo, catalogue};
+use tidemill_connectors::{Connection, ConnectorError, TableInfo, catalogue, files::settle};
 use tidemill_dag::{
     codes::tm05,
     spec::{Load, LoadMode},
@@ -36,6 +36,11 @@ pub(super) fn misfits(
     found.extend(load.key.iter().filter_map(|column| key(column, rows, "the rows have")));
     if let Some(info) = &target {
         found.extend(load.key.iter().filter_map(|column| key(column, &info.schema, "the table has")));
+    }
+    let existing = target.as_ref().map(|info| info.schema.as_ref());
+    if let Err(error) = settle(&load.table, existing, rows, load.mode, load.contract) {
+        let help = error.help();
+        found.push(Misfit { part: "contract", code: tm05::LOAD_COLUMNS, message: error.to_string(), help });
     }
     found
 }

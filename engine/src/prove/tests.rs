@@ -165,6 +165,9 @@ async fn loads_are_compared_with_their_table() {
 ";
     let errors = proof(tasks).await.expect_err("errors");
     let told = told(&errors);
+    let strict = "TM0513 tasks.strict.load.contract: the rows do not fit table `revenue` (contract strict): column \
+                  `revenue` is missing; column `day` is new | ";
+    assert!(told.contains(strict), "{told}");
     assert!(
         told.contains("TM0514 tasks.keyed.load.key: the rows have no column `dey` | did you mean `day`?"),
         "{told}"
