@@ -1,13 +1,13 @@
 //! The leases this worker believes it holds, and the heartbeat that keeps them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use tidemill_dag::id::{Ticket, WorkerId};
-use tidemill_store::Store;
+use tidemill_store::{Outcome, Report, Store};
 use tokio_util::sync::CancellationToken;
 
 /// Everything held. Cheap to clone.
@@ -58,13 +58,14 @@ impl Leases {
     pub async fn keep(&self, store: &Store, worker: &WorkerId, lease: Duration) {
         let mut beats = tokio::time::interval(lease / 3);
         beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut strangers = HashSet::new();
         loop {
             beats.tick().await;
-            self.beat(store, worker, lease).await;
+            self.beat(store, worker, lease, &mut strangers).await;
         }
     }
 
-    async fn beat(&self, store: &Store, worker: &WorkerId, lease: Duration) {
+    async fn beat(&self, store: &Store, worker: &WorkerId, lease: Duration, strangers: &mut HashSet<Ticket>) {
         let asked = Instant::now();
         let believed: Vec<Ticket> = self.table().keys().copied().collect();
         if believed.is_empty() {
@@ -73,7 +74,10 @@ impl Leases {
         // A store that does not answer must not keep us from noticing that time runs out.
         let answer = tokio::time::timeout(lease / 3, store.heartbeat(worker, lease)).await;
         match answer {
-            Ok(Ok(held)) => self.confirm(&believed, &held, asked),
+            Ok(Ok(held)) => {
+                self.confirm(&believed, &held, asked);
+                self.hand_back_strangers(store, worker, &held, strangers).await;
+            }
             Ok(Err(error)) => tracing::warn!(error = %crate::error::chain(&error), "the heartbeat failed"),
             Err(_) => tracing::warn!("the heartbeat was not answered in time"),
         }
@@ -94,6 +98,30 @@ impl Leases {
                 entry.lost.cancel();
             }
         }
+    }
+
+    /// A claim whose answer got lost leaves a lease that nobody here works under, and every heartbeat would
+    /// renew it for ever. What is unknown twice in a row is no claim under way: somebody else may have it.
+    async fn hand_back_strangers(
+        &self,
+        store: &Store,
+        worker: &WorkerId,
+        held: &[Ticket],
+        strangers: &mut HashSet<Ticket>,
+    ) {
+        let unknown: HashSet<Ticket> = {
+            let table = self.table();
+            held.iter().copied().filter(|ticket| !table.contains_key(ticket)).collect()
+        };
+        for ticket in unknown.intersection(strangers) {
+            tracing::warn!(%ticket, "holding a task that nobody here works on; giving it back");
+            let report =
+                Report { ticket: *ticket, owner: worker.clone(), outcome: Outcome::Cancelled, run_next: None };
+            if let Err(error) = store.complete(report).await {
+                tracing::warn!(%ticket, error = %crate::error::chain(&error), "it cannot be given back yet");
+            }
+        }
+        *strangers = unknown;
     }
 
     /// Without an answer for a whole lease, somebody else may have the task by now.

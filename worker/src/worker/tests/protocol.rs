@@ -257,3 +257,29 @@ async fn the_database_may_go_away_for_a_while() {
     assert_eq!((tasks[0].attempt.0, tasks[1].attempt.0), (1, 1), "nothing ran twice");
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_whose_answer_was_lost_is_given_back() {
+    let bed = Bed::new().await;
+    let run = bed
+        .create(
+            r#"
+pipeline: lost
+tasks:
+  waits: {shell: {command: "while ! test -e go; do sleep 0.01; done"}}
+  frees: {shell: {command: "touch go"}}
+"#,
+        )
+        .await;
+    let tickets = bed.transport.take(&[DEFAULT_QUEUE.to_owned()], 2).await.expect("two tickets");
+    let (heard, lost): (Vec<_>, Vec<_>) = tickets.into_iter().partition(|ticket| ticket.task.ordinal == Ordinal(0));
+    // Claimed in the worker's name, but it never hears of it; what it does hear of keeps its heart beating.
+    let claimed = bed.store.claim(&lost, &WorkerId("w".to_owned()), Duration::from_secs(300)).await.expect("a claim");
+    assert_eq!(claimed.len(), 1);
+    bed.transport.publish(DEFAULT_QUEUE, Priority::Normal, &heard).await.expect("sent");
+    let worker = bed.start(WorkerConfig { lease: Duration::from_millis(600), ..bed.config("w") });
+    assert_eq!(bed.finished(run).await.state, RunState::Succeeded);
+    worker.stop().await;
+    let tasks = bed.store.tasks(run).await.expect("tasks");
+    assert_eq!((tasks[1].attempt.0, tasks[1].crashes), (2, 0), "nobody is to blame");
+}
