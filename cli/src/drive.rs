@@ -36,10 +36,10 @@ impl Ended {
     }
 }
 
-/// Shows a run until it ends.
-pub async fn to_the_end(node: &Node, run: RunId, out: Out) -> Result<Ended, CliError> {
+/// Shows a run until it ends. In plain lines, only what happens after the event `after` is told.
+pub async fn to_the_end(node: &Node, run: RunId, after: i64, out: Out) -> Result<Ended, CliError> {
     let mut signals = Signals::new()?;
-    let mut progress = Progress::new(out);
+    let mut progress = Progress::new(out, after);
     let mut pause = LOOKS.0;
     let mut interrupted = false;
     loop {

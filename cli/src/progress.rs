@@ -23,9 +23,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Nothing is shown yet.
-    pub fn new(out: Out) -> Self {
-        Self { out, cursor: 0, drawn: 0, looks: 0 }
+    /// Nothing is shown yet; what happened up to an event is not told.
+    pub fn new(out: Out, cursor: i64) -> Self {
+        Self { out, cursor, drawn: 0, looks: 0 }
     }
 
     /// After which event to go on.

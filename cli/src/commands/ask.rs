@@ -49,7 +49,7 @@ pub async fn run(project: &Project, args: Ask, out: Out) -> Result<Exit, CliErro
     let order = Order { trigger: TriggerKind::Ask, key: None, data: json!({"request": request}), params: Default::default() };
     let node = Node::start(project, &workbench, Role::Drive).await?;
     let run = prepared.start(&node.store, order).await?;
-    let ended = drive::to_the_end(&node, run, out).await;
+    let ended = drive::to_the_end(&node, run, 0, out).await;
     node.stop().await;
     super::run::tell(project, &workbench, &prepared.compiled, ended?, out).await
 }

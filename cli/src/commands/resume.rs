@@ -1,7 +1,9 @@
 use tidemill_api::start;
 use tidemill_api::view::RunView;
+use tidemill_dag::id::RunId;
 use tidemill_dag::spec::Pipeline;
 use tidemill_dag::state::RunState;
+use tidemill_store::Store;
 
 use crate::args::Resume;
 use crate::drive;
@@ -42,9 +44,21 @@ pub async fn run(project: &Project, args: Resume, out: Out) -> Result<Exit, CliE
     let definition: Pipeline =
         serde_json::from_value(version.definition).map_err(|e| CliError::Start(stored(e)))?;
     let compiled = tidemill_dag::compile::from_pipeline(definition, &workbench.names()).map_err(CliError::Params)?;
+    let told = last_event(&store, run.id).await?;
     let node = Node::start(project, &workbench, Role::Drive).await?;
     out.note(format!("{} {}", out.paint_err.dim("run"), run.id));
-    let ended = drive::to_the_end(&node, run.id, out).await;
+    let ended = drive::to_the_end(&node, run.id, told, out).await;
     node.stop().await;
     super::run::tell(project, &workbench, &compiled, ended?, out).await
+}
+
+/// What happened until now has been told already.
+async fn last_event(store: &Store, run: RunId) -> Result<i64, CliError> {
+    let mut last = 0;
+    loop {
+        match store.events(run, last, 1_000).await?.last() {
+            Some(event) => last = event.id,
+            None => return Ok(last),
+        }
+    }
 }

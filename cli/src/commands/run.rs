@@ -34,7 +34,7 @@ pub async fn run(project: &Project, args: RunArgs, out: Out) -> Result<Exit, Cli
     let node = Node::start(project, &workbench, Role::Drive).await?;
     let run = prepared.start(&node.store, order).await?;
     out.note(format!("{} {run}", out.paint_err.dim("run")));
-    let ended = drive::to_the_end(&node, run, out).await;
+    let ended = drive::to_the_end(&node, run, 0, out).await;
     node.stop().await;
     tell(project, &workbench, &prepared.compiled, ended?, out).await
 }
