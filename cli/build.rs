@@ -8,7 +8,8 @@ fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?);
     let folder = root.join("../docs/errors");
     println!("cargo:rerun-if-changed={}", folder.display());
-    let mut pages: Vec<PathBuf> = fs::read_dir(&folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+    let mut pages: Vec<PathBuf> =
+        fs::read_dir(&folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
     pages.sort();
     let mut table = String::from("&[\n");
     for page in pages.iter().filter(|page| page.extension().is_some_and(|e| e == "md")) {

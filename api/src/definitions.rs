@@ -153,7 +153,12 @@ pub fn misnamed(compiled: &Compiled, name: &str) -> Option<Diagnostic> {
             Place { line: 0, .. } => Place::default(),
             place => place,
         };
-        Diagnostic::error(tm09::MISNAMED, place, "pipeline", format!("the definition calls itself `{own}`, not `{name}`"))
-            .help("use the same name in both places")
+        Diagnostic::error(
+            tm09::MISNAMED,
+            place,
+            "pipeline",
+            format!("the definition calls itself `{own}`, not `{name}`"),
+        )
+        .help("use the same name in both places")
     })
 }

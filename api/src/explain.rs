@@ -59,7 +59,8 @@ pub fn run(run: &RunRecord, tasks: &[TaskRecord], now: Timestamp) -> Explained {
     let done = run.tasks_total - run.tasks_left;
     match run.state {
         RunState::Queued => {
-            told.sentences.push("It waits for its place: as many runs of this pipeline are running as `max_runs` allows.".into());
+            told.sentences
+                .push("It waits for its place: as many runs of this pipeline are running as `max_runs` allows.".into());
             told.unblock = Some("it starts by itself when one of them ends; or cancel one".into());
         }
         RunState::Running => {
@@ -70,8 +71,10 @@ pub fn run(run: &RunRecord, tasks: &[TaskRecord], now: Timestamp) -> Explained {
         RunState::Succeeded => told.sentences.push(ended(run, "It succeeded", now)),
         RunState::Failed => {
             told.sentences.push(ended(run, "It failed", now));
-            told.waits_for = tasks.iter().filter(|t| t.state == TaskState::Failed).map(|t| task(t, tasks, now)).collect();
-            told.unblock = Some(format!("mend the cause, then `tidemill resume {}`: what succeeded is not done again", run.id));
+            told.waits_for =
+                tasks.iter().filter(|t| t.state == TaskState::Failed).map(|t| task(t, tasks, now)).collect();
+            told.unblock =
+                Some(format!("mend the cause, then `tidemill resume {}`: what succeeded is not done again", run.id));
         }
         RunState::Cancelled => {
             told.sentences.push(ended(run, "It was cancelled", now));
@@ -147,13 +150,15 @@ fn ready(task: &TaskRecord, now: Timestamp, told: &mut Explained) {
     let since = task.ready_at.map(|at| format!(" It is ready since {}.", ago(at, now))).unwrap_or_default();
     told.sentences.push(format!("It waits for a free worker of queue `{}`.{since}", task.queue));
     if task.crashes > 0 {
-        told.sentences.push(format!("It lost its worker {} so far; after 5 times it is given up.", times(task.crashes)));
+        told.sentences
+            .push(format!("It lost its worker {} so far; after 5 times it is given up.", times(task.crashes)));
     }
     match task.offered_at {
         Some(at) => told.sentences.push(format!("It was last offered {} ago; a sweep offers it again.", ago(at, now))),
         None => told.sentences.push("It has not been offered yet; the next sweep does that.".into()),
     }
-    told.unblock = Some(format!("a worker: `tidemill dev` runs one, and `tidemill resume {}` drives just this run", task.run));
+    told.unblock =
+        Some(format!("a worker: `tidemill dev` runs one, and `tidemill resume {}` drives just this run", task.run));
 }
 
 fn running(task: &TaskRecord, now: Timestamp, told: &mut Explained) {
@@ -163,9 +168,13 @@ fn running(task: &TaskRecord, now: Timestamp, told: &mut Explained) {
     if let Some(until) = task.lease_until {
         told.next_look = Some(until.to_string());
         if until > now {
-            told.sentences.push(format!("Its lease holds for {} more and is renewed while the worker lives.", ago(now, until)));
+            told.sentences
+                .push(format!("Its lease holds for {} more and is renewed while the worker lives.", ago(now, until)));
         } else {
-            told.sentences.push(format!("Its lease ended {} ago: the next sweep gives the task to another worker.", ago(until, now)));
+            told.sentences.push(format!(
+                "Its lease ended {} ago: the next sweep gives the task to another worker.",
+                ago(until, now)
+            ));
             told.unblock = Some("any running process sweeps: `tidemill dev`, or `tidemill resume`".into());
         }
     }
@@ -175,7 +184,8 @@ fn waiting(task: &TaskRecord, now: Timestamp, told: &mut Explained) {
     if let Some(error) = &task.error {
         told.sentences.push(format!("Attempt {} failed ({}): {}", task.attempt.0, error.code, error.message));
     }
-    let what = task.reason.clone().unwrap_or_else(|| if task.failures > 0 { "the next try" } else { "a moment" }.to_owned());
+    let what =
+        task.reason.clone().unwrap_or_else(|| if task.failures > 0 { "the next try" } else { "a moment" }.to_owned());
     if let Some(wake) = task.wake_at {
         told.next_look = Some(wake.to_string());
         let when = if wake > now { format!("in {}", ago(now, wake)) } else { format!("due for {}", ago(wake, now)) };

@@ -106,9 +106,7 @@ impl From<StartError> for Problem {
             StartError::KeyTaken { .. } => {
                 Self::new(StatusCode::CONFLICT, tm09::KEY_TAKEN, error.to_string()).help("use a new key for a new run")
             }
-            StartError::Stored { .. } => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, tm09::MACHINE, error.to_string())
-            }
+            StartError::Stored { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, tm09::MACHINE, error.to_string()),
         }
     }
 }

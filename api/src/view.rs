@@ -5,7 +5,9 @@ use serde_json::Value;
 use tidemill_dag::id::{Ordinal, RunId, VersionId, WorkerId};
 use tidemill_dag::state::{RunState, TaskState};
 use tidemill_dag::time::Timestamp;
-use tidemill_store::{EventRecord, LogStream, PipelineRecord, RunRecord, StoredLine, TaskFailure, TaskRecord, TriggerKind};
+use tidemill_store::{
+    EventRecord, LogStream, PipelineRecord, RunRecord, StoredLine, TaskFailure, TaskRecord, TriggerKind,
+};
 
 fn text(moment: Timestamp) -> String {
     moment.to_string()

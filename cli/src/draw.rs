@@ -41,7 +41,8 @@ fn summary(layout: &Layout, width: usize) -> String {
     let mut out = format!("{} tasks in {} layers, {} edges\n", layout.nodes.len(), ranks.len(), layout.routes.len());
     let shown = 30;
     for (rank, names) in ranks.iter().take(shown) {
-        let line = format!("layer {:>3}: {:>6} tasks: {}", rank + 1, names.len(), names[..names.len().min(8)].join(", "));
+        let line =
+            format!("layer {:>3}: {:>6} tasks: {}", rank + 1, names.len(), names[..names.len().min(8)].join(", "));
         out.push_str(&shorten(&line, width));
         out.push('\n');
     }
@@ -94,10 +95,17 @@ fn as_boxes(layout: &Layout, label: Label<'_>, width: usize) -> Option<String> {
     if total > width {
         return None;
     }
-    let channels: Vec<Channel> = (0..layout.ranks.saturating_sub(1)).map(|rank| Channel::of(layout, rank, &centers)).collect();
+    let channels: Vec<Channel> =
+        (0..layout.ranks.saturating_sub(1)).map(|rank| Channel::of(layout, rank, &centers)).collect();
     let mut canvas = Canvas::new(total);
     let heights = channels.iter().map(|channel| 4 + channel.height());
-    let tops: Vec<usize> = std::iter::once(0).chain(heights).scan(0, |row, height| { *row += height; Some(*row) }).collect();
+    let tops: Vec<usize> = std::iter::once(0)
+        .chain(heights)
+        .scan(0, |row, height| {
+            *row += height;
+            Some(*row)
+        })
+        .collect();
     for b in &boxes {
         canvas.frame(tops[b.rank], left(b, &centers), b.width, &b.lines);
     }
@@ -213,7 +221,9 @@ fn assign_tracks(nets: &mut [Net]) {
     while !open.is_empty() {
         let free = |i: &usize| {
             let mine = &nets[*i];
-            open.iter().all(|other| other == i || !mine.to.contains(&nets[*other].from) || nets[*other].to.contains(&nets[*other].from))
+            open.iter().all(|other| {
+                other == i || !mine.to.contains(&nets[*other].from) || nets[*other].to.contains(&nets[*other].from)
+            })
         };
         let position = open.iter().position(free).unwrap_or(0);
         nets[open.remove(position)].track = Some(track);

@@ -214,7 +214,9 @@ impl CliError {
             Self::UnknownCode { .. } => Some("`tidemill errors` lists every code".into()),
             Self::NothingToShow { .. } => Some("`tidemill explain RUN` tells what each task did".into()),
             Self::Exists { .. } => Some("move it away, or choose another name".into()),
-            Self::Listen { .. } => Some("choose another with `--listen 127.0.0.1:PORT`; port 0 takes a free one".into()),
+            Self::Listen { .. } => {
+                Some("choose another with `--listen 127.0.0.1:PORT`; port 0 takes a free one".into())
+            }
             Self::NotLoopback { .. } => {
                 Some("this server asks nobody for a password, so it listens on 127.0.0.1 or [::1] only".into())
             }

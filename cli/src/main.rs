@@ -68,7 +68,8 @@ fn usage(error: &clap::Error) -> ExitCode {
     let wrong = error.use_stderr();
     if wrong && std::env::args_os().any(|arg| arg == "--json") {
         let message = error.kind().as_str().unwrap_or("the command line is not understood");
-        let entry = json!([{"code": tm09::USAGE, "severity": "error", "message": message, "causes": [error.to_string()]}]);
+        let entry =
+            json!([{"code": tm09::USAGE, "severity": "error", "message": message, "causes": [error.to_string()]}]);
         let _ = Out::new(true).value(&entry);
     } else {
         let _ = error.print();

@@ -51,14 +51,17 @@ impl Node {
         let presence = Presence::announce(&project.state.workers, me.clone())
             .map_err(|e| machine("show that this process is alive")(e.into()))?;
         let presence = Arc::new(presence);
-        let scheduler = Scheduler::new(store.clone(), Settings {
-            clock: clock::clock(),
-            chance: clock::chance(),
-            known: workbench.names(),
-            presence: Some(presence.clone()),
-            crons: role == Role::Serve,
-            period: Duration::from_secs(1),
-        });
+        let scheduler = Scheduler::new(
+            store.clone(),
+            Settings {
+                clock: clock::clock(),
+                chance: clock::chance(),
+                known: workbench.names(),
+                presence: Some(presence.clone()),
+                crons: role == Role::Serve,
+                period: Duration::from_secs(1),
+            },
+        );
         let section = &project.config.worker;
         let config = WorkerConfig {
             slots: section.effective_slots(),
@@ -110,6 +113,7 @@ impl Node {
 
 /// Where data sets between tasks are kept.
 pub async fn blobs(project: &Project) -> Result<Arc<dyn Blobs>, CliError> {
-    let folder = Folder::open(&project.state.blobs).await.map_err(|e| machine("open the folder of data sets")(e.into()))?;
+    let folder =
+        Folder::open(&project.state.blobs).await.map_err(|e| machine("open the folder of data sets")(e.into()))?;
     Ok(Arc::new(folder))
 }

@@ -48,10 +48,12 @@ impl Project {
         if !path.is_file() {
             let config = config::without_file(root.join("data").is_dir());
             let text = serde_json::to_string(&config).map_err(|source| CliError::Json { source })?;
-            let read = config::read(&text).map_err(|list| CliError::Config(Findings { file: String::new(), text, list }))?;
+            let read =
+                config::read(&text).map_err(|list| CliError::Config(Findings { file: String::new(), text, list }))?;
             return Ok(Self::new(root, None, read));
         }
-        let text = std::fs::read_to_string(&path).map_err(|source| CliError::ReadFile { path: path.clone(), source })?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|source| CliError::ReadFile { path: path.clone(), source })?;
         let file = shown(&path);
         let read = config::read(&text).map_err(|list| CliError::Config(Findings { file, text, list }))?;
         Ok(Self::new(root, Some(path), read))

@@ -52,11 +52,7 @@ pub fn entries(error: &CliError) -> Vec<Entry> {
         CliError::Params(list) => list.iter().map(|d| of_diagnostic(None, d)).collect(),
         CliError::NotUnderstood(refusal) => of_refusal(refusal),
         CliError::Connectors(errors) => errors.iter().map(of_connector).collect(),
-        other => vec![Entry {
-            help: other.help(),
-            causes: causes(other),
-            ..plain(other.code(), other.to_string())
-        }],
+        other => vec![Entry { help: other.help(), causes: causes(other), ..plain(other.code(), other.to_string()) }],
     }
 }
 
@@ -220,10 +216,7 @@ mod tests {
         let found = Diagnostic::error("TM0201", Place { line: 2, column: 3 }, "tasks.a", "no").help("yes");
         let findings = Findings { file: "a.yaml".into(), text: "one\nt\u{4e2d}wo\n".into(), list: vec![found] };
         let text = super::findings(&findings, PLAIN);
-        assert_eq!(
-            text,
-            "a.yaml:2:3: error[TM0201] tasks.a: no\n    2 | t\u{4e2d}wo\n      |    ^\n  help: yes"
-        );
+        assert_eq!(text, "a.yaml:2:3: error[TM0201] tasks.a: no\n    2 | t\u{4e2d}wo\n      |    ^\n  help: yes");
     }
 
     #[test]

@@ -117,7 +117,9 @@ impl Given {
         let table = preview::table(&self.head)?;
         out.text(&table.render(out.width, out.paint))?;
         let shown = table.rows.len();
-        if let Some(more) = self.rows.and_then(|n| n.checked_sub(u64::try_from(shown).unwrap_or(u64::MAX))).filter(|n| *n > 0) {
+        if let Some(more) =
+            self.rows.and_then(|n| n.checked_sub(u64::try_from(shown).unwrap_or(u64::MAX))).filter(|n| *n > 0)
+        {
             out.line(out.paint.dim(&format!("… and {} more", words::rows(more))))?;
         }
         for place in &self.places {

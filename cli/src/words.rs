@@ -90,7 +90,9 @@ pub fn task_facts(task: &TaskRecord) -> String {
         facts.push(format!("attempt {}", task.attempt.0));
     }
     match task.state {
-        TaskState::Failed | TaskState::Waiting => facts.extend(task.error.as_ref().map(|e| format!("{} {}", e.code, e.message))),
+        TaskState::Failed | TaskState::Waiting => {
+            facts.extend(task.error.as_ref().map(|e| format!("{} {}", e.code, e.message)))
+        }
         TaskState::Skipped => facts.extend(task.reason.clone()),
         TaskState::Blocked
         | TaskState::Ready

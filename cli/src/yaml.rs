@@ -20,7 +20,9 @@ pub fn entries(map: &serde_json::Map<String, Value>, depth: usize, out: &mut Str
         let key = scalar(key);
         let line = format!("{indent}{key}: {}", flow(value));
         match value {
-            Value::Object(inner) if !inner.is_empty() && (depth == 0 || line.chars().count() > LINE || nests(inner)) => {
+            Value::Object(inner)
+                if !inner.is_empty() && (depth == 0 || line.chars().count() > LINE || nests(inner)) =>
+            {
                 out.push_str(&format!("{indent}{key}:\n"));
                 entries(inner, depth + 1, out);
             }
@@ -70,11 +72,8 @@ mod tests {
 
     #[test]
     fn values_are_written_to_be_read() {
-        let value = json!({"shop": {"kind": "files", "path": "data/shop"}, "n": {"a": {"b": 1}, "c": ["NA", "no", 3]}});
-        assert_eq!(
-            block(&value),
-            "shop:\n  kind: files\n  path: data/shop\nn:\n  a: {b: 1}\n  c: [NA, \"no\", 3]\n"
-        );
+        let value = json!({"shop": {"kind": "files", "path": "data/shop"}, "m": {"a": {"b": 1}, "c": ["NA", "no", 3]}});
+        assert_eq!(block(&value), "shop:\n  kind: files\n  path: data/shop\nm:\n  a: {b: 1}\n  c: [NA, \"no\", 3]\n");
     }
 
     #[test]

@@ -133,10 +133,7 @@ mod tests {
     fn missed_moments_follow_catch_up() {
         let (through, now) = (at("01 06:00"), at("05 12:00"));
         let of = |rule| asked(&daily(), rule, through, now);
-        assert_eq!(
-            moments(&of(CatchUp::All)),
-            [at("02 06:00"), at("03 06:00"), at("04 06:00"), at("05 06:00")]
-        );
+        assert_eq!(moments(&of(CatchUp::All)), [at("02 06:00"), at("03 06:00"), at("04 06:00"), at("05 06:00")]);
         let latest = of(CatchUp::Latest);
         let all_of_it = Interval { start: at("01 06:00"), end: at("05 06:00") };
         assert_eq!(latest.fire, vec![Due { moment: at("05 06:00"), interval: all_of_it }]);

@@ -14,9 +14,9 @@ use tidemill_store::{NewRun, NewTask, Store, Swept, TriggerKind, VersionRecord};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::SchedulerError;
 use crate::due::{self, Due};
 use crate::presence::Presence;
-use crate::SchedulerError;
 
 /// What a scheduler needs beside the store.
 pub struct Settings {
@@ -169,7 +169,8 @@ impl Scheduler {
                 .map_err(|source| SchedulerError::Trigger { pipeline: name.to_owned(), source })?;
             // A schedule begins when it is first seen, and anew when its expression changes: the moments of
             // the new expression that lie in the past were never promised to anybody.
-            let same = before.as_ref().is_none_or(|triggers| triggers.get(at(index)).is_some_and(|t| alike(t, &trigger)));
+            let same =
+                before.as_ref().is_none_or(|triggers| triggers.get(at(index)).is_some_and(|t| alike(t, &trigger)));
             let through = match self.store.schedule_state(name, index).await? {
                 Some(state) if same => state.through,
                 Some(state) => state.through.max(version.created_at),

@@ -113,7 +113,11 @@ async fn events(
     Ok(Json(json!({"events": events.into_iter().map(EventView::from).collect::<Vec<_>>(), "after": next})))
 }
 
-async fn logs(State(api): State<Api>, Path(id): Path<String>, asked: Asked<AfterQuery>) -> Result<Json<Value>, Problem> {
+async fn logs(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    asked: Asked<AfterQuery>,
+) -> Result<Json<Value>, Problem> {
     let asked = query(asked)?;
     let run = api.store.run(run_id(&id)?).await?;
     let ordinal = match &asked.task {

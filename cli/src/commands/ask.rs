@@ -38,7 +38,9 @@ pub async fn run(project: &Project, args: Ask, out: Out) -> Result<Exit, CliErro
     if !(args.yes || out.asks && agreed(&args)) {
         if out.json {
             let plan = super::plan::drawing(&checked.compiled, out);
-            out.value(&json!({"proposal": proposal, "version": checked.compiled.version, "graph": plan, "ran": false}))?;
+            out.value(
+                &json!({"proposal": proposal, "version": checked.compiled.version, "graph": plan, "ran": false}),
+            )?;
         } else if args.save.is_none() {
             out.note("nothing was run; `--yes` runs it, `--save FILE` keeps it");
         }
@@ -46,7 +48,8 @@ pub async fn run(project: &Project, args: Ask, out: Out) -> Result<Exit, CliErro
     }
     let origin = json!({"from": "ask", "request": request, "provenance": proposal.provenance});
     let prepared = Prepared::checked(checked, origin);
-    let order = Order { trigger: TriggerKind::Ask, key: None, data: json!({"request": request}), params: Default::default() };
+    let order =
+        Order { trigger: TriggerKind::Ask, key: None, data: json!({"request": request}), params: Default::default() };
     let node = Node::start(project, &workbench, Role::Drive).await?;
     let run = prepared.start(&node.store, order).await?;
     let ended = drive::to_the_end(&node, run, 0, out).await;

@@ -49,7 +49,8 @@ fn check(project: &Project, out: Out) -> Result<Exit, CliError> {
     if out.json {
         out.value(&json!([]))?;
     } else {
-        let file = project.file.as_deref().map_or_else(|| "the defaults are".to_owned(), |f| format!("{} is", shown(f)));
+        let file =
+            project.file.as_deref().map_or_else(|| "the defaults are".to_owned(), |f| format!("{} is", shown(f)));
         out.line(format!("{} {file} fine; {count} connections", out.paint.green("✓")))?;
     }
     Ok(Exit::Ok)

@@ -13,9 +13,7 @@ pub async fn run(project: &Project, out: Out) -> Result<Exit, CliError> {
     let found = invariants::check(&world);
     let (runs, tasks) = (world.runs.len(), world.tasks.len());
     if out.json {
-        let one = |v: &Violation| {
-            json!({"invariant": format!("{:?}", v.invariant), "subject": v.subject, "message": v.message})
-        };
+        let one = |v: &Violation| json!({"invariant": format!("{:?}", v.invariant), "subject": v.subject, "message": v.message});
         let all: Vec<_> = found.iter().map(one).collect();
         out.value(&json!({"ok": found.is_empty(), "runs": runs, "tasks": tasks, "violations": all}))?;
     } else if found.is_empty() {

@@ -51,7 +51,9 @@ pub fn run(args: Init, project: Option<&Path>, out: Out) -> Result<Exit, CliErro
         out.line(format!("wrote {}", dir.join(name).display()))?;
     }
     let at = if dir == Path::new(".") { String::new() } else { format!("-C {} ", dir.display()) };
-    out.line(format!("\nNow try:\n  tidemill {at}run hello\n  tidemill {at}ask \"number of greetings per language\" --yes"))?;
+    out.line(format!(
+        "\nNow try:\n  tidemill {at}run hello\n  tidemill {at}ask \"number of greetings per language\" --yes"
+    ))?;
     Ok(Exit::Ok)
 }
 

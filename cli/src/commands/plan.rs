@@ -146,7 +146,14 @@ fn pushdown(proof: &Proof, out: Out, text: &mut String) {
     }
     heading("What is asked of each source", out, text);
     for (task, facts) in asked {
-        let _ = write!(text, "  {task} ← {} ({}): {} of {} columns", facts.relation, facts.kind, facts.columns.len(), facts.of_columns);
+        let _ = write!(
+            text,
+            "  {task} ← {} ({}): {} of {} columns",
+            facts.relation,
+            facts.kind,
+            facts.columns.len(),
+            facts.of_columns
+        );
         if !facts.filters.is_empty() {
             let _ = write!(text, ", where {}", facts.filters.join(" AND "));
         }

@@ -41,8 +41,7 @@ pub async fn run(project: &Project, args: Resume, out: Out) -> Result<Exit, CliE
     let workbench = project.workbench()?;
     let version = store.version(&run.version).await?;
     let stored = |source| start::StartError::Stored { pipeline: run.pipeline.clone(), source };
-    let definition: Pipeline =
-        serde_json::from_value(version.definition).map_err(|e| CliError::Start(stored(e)))?;
+    let definition: Pipeline = serde_json::from_value(version.definition).map_err(|e| CliError::Start(stored(e)))?;
     let compiled = tidemill_dag::compile::from_pipeline(definition, &workbench.names()).map_err(CliError::Params)?;
     let told = last_event(&store, run.id).await?;
     let node = Node::start(project, &workbench, Role::Drive).await?;

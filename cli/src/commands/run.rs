@@ -146,7 +146,12 @@ pub async fn tell(
     out.line(format!("{} {}{}", run.id, words::run_state(run.state, out.paint), took.unwrap_or_default()))?;
     for task in &ended.tasks {
         if let Some(error) = task.error.as_ref().filter(|_| task.state == tidemill_dag::state::TaskState::Failed) {
-            out.note(format!("{} {}: {}", out.paint_err.red(&format!("error[{}]", error.code)), task.name, error.message));
+            out.note(format!(
+                "{} {}: {}",
+                out.paint_err.red(&format!("error[{}]", error.code)),
+                task.name,
+                error.message
+            ));
             if let Some(help) = &error.help {
                 out.note(format!("  {} {help}", out.paint_err.cyan("help:")));
             }

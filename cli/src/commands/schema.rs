@@ -83,7 +83,11 @@ fn in_words(described: &Described, out: Out) -> String {
         Ok(info) => info,
         Err(error) => {
             let help = error.help().map(|h| format!("\n  help: {h}")).unwrap_or_default();
-            return format!("{title}\n  {} {}{help}\n\n", out.paint.red(&format!("error[{}]", error.code())), error.chain());
+            return format!(
+                "{title}\n  {} {}{help}\n\n",
+                out.paint.red(&format!("error[{}]", error.code())),
+                error.chain()
+            );
         }
     };
     let rows = info.rows.map(|n| format!(", {}", words::rows(n))).unwrap_or_default();
@@ -104,9 +108,7 @@ fn as_json(described: &Described) -> Value {
     match &described.info {
         Ok(info) => {
             let fields = info.schema.fields().iter().zip(info.columns());
-            let column = |(field, (name, kind)): (&arrow::datatypes::FieldRef, (String, String))| {
-                json!({"name": name, "type": kind, "nullable": field.is_nullable()})
-            };
+            let column = |(field, (name, kind)): (&arrow::datatypes::FieldRef, (String, String))| json!({"name": name, "type": kind, "nullable": field.is_nullable()});
             json!({
                 "connection": connection, "table": table, "rows": info.rows, "hints": info.hints,
                 "inferred": info.source == SchemaSource::Inferred, "columns": fields.map(column).collect::<Vec<_>>(),

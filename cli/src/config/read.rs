@@ -69,7 +69,8 @@ fn unknown_keys(
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the keys here are {}", known.keys().cloned().collect::<Vec<_>>().join(", ")),
         };
-        let wrong = Diagnostic::error(tm09::UNKNOWN_SETTING, places.key(&at), at, format!("there is no setting `{key}`"));
+        let wrong =
+            Diagnostic::error(tm09::UNKNOWN_SETTING, places.key(&at), at, format!("there is no setting `{key}`"));
         found.push(wrong.help(help));
     }
     for (key, inner) in given.iter_mut() {

@@ -13,7 +13,8 @@ fn an_empty_file_is_all_defaults() {
 
 #[test]
 fn settings_are_read() {
-    let text = "connections:\n  shop: {kind: files, path: data}\nworker: {slots: 3, lease: 10s}\nengine:\n  memory_mb: 64\n";
+    let text =
+        "connections:\n  shop: {kind: files, path: data}\nworker: {slots: 3, lease: 10s}\nengine:\n  memory_mb: 64\n";
     let read = read(text).expect("fine");
     assert_eq!(read.config.worker.slots, Some(3));
     assert_eq!(read.config.worker.lease, tidemill_dag::time::Span::seconds(10));

@@ -8,7 +8,12 @@ fn layout(nodes: &[(&str, usize, usize)], routes: &[(&str, &str, &[(usize, usize
         nodes: nodes.iter().map(|(n, rank, slot)| Placed { name: (*n).into(), rank: *rank, slot: *slot }).collect(),
         routes: routes
             .iter()
-            .map(|(from, to, points)| Route { from: (*from).into(), to: (*to).into(), why: Why::Sql, points: points.to_vec() })
+            .map(|(from, to, points)| Route {
+                from: (*from).into(),
+                to: (*to).into(),
+                why: Why::Sql,
+                points: points.to_vec(),
+            })
             .collect(),
         ranks: nodes.iter().map(|n| n.1 + 1).max().unwrap_or(0),
         slots: nodes.iter().map(|n| n.2 + 1).max().unwrap_or(0),

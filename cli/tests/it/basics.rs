@@ -3,8 +3,23 @@ use std::process::Stdio;
 use crate::place::{Place, REVENUE, parquet_rows};
 
 const COMMANDS: [&str; 17] = [
-    "ask", "validate", "plan", "run", "runs", "explain", "logs", "cancel", "resume", "schema", "connections", "config",
-    "init", "dev", "doctor", "show", "errors",
+    "ask",
+    "validate",
+    "plan",
+    "run",
+    "runs",
+    "explain",
+    "logs",
+    "cancel",
+    "resume",
+    "schema",
+    "connections",
+    "config",
+    "init",
+    "dev",
+    "doctor",
+    "show",
+    "errors",
 ];
 
 #[test]
@@ -67,7 +82,8 @@ fn validate_tells_every_error_of_every_file() {
     );
     place.write("pipelines/worse.yaml", "pipeline: [\n");
     let told = place.run(&["validate", "pipelines"]).exits(3).says("2 files; 1 fine");
-    for text in ["pipelines/bad.yaml:4:", "pipelines/bad.yaml:5:", "connection", "pipelines/worse.yaml:", "^", "help:"] {
+    for text in ["pipelines/bad.yaml:4:", "pipelines/bad.yaml:5:", "connection", "pipelines/worse.yaml:", "^", "help:"]
+    {
         assert!(told.stderr.contains(text), "{text} in\n{}", told.stderr);
     }
     let list = place.run(&["validate", "pipelines", "--json"]).exits(3).json();
@@ -90,7 +106,15 @@ fn plan_shows_graph_edges_columns_and_pushdown() {
     let place = Place::new();
     place.write("pipelines/revenue.yaml", REVENUE);
     let plan = place.run(&["plan", "revenue"]).exits(0);
-    for text in ["┌─", "orders → per_country  (sql)", "sane → publish  (needs)", "with orders inlined", "revenue", "data.orders", "▼"] {
+    for text in [
+        "┌─",
+        "orders → per_country  (sql)",
+        "sane → publish  (needs)",
+        "with orders inlined",
+        "revenue",
+        "data.orders",
+        "▼",
+    ] {
         assert!(plan.stdout.contains(text), "{text} in\n{}", plan.stdout);
     }
     assert!(plan.stdout.lines().filter(|l| l.contains('│')).all(|l| l.chars().count() <= 80), "{}", plan.stdout);
@@ -124,8 +148,7 @@ fn errors_have_pages() {
 #[test]
 fn a_reader_that_leaves_is_not_an_error() {
     let place = Place::empty();
-    let mut child =
-        place.command(&["errors"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let mut child = place.command(&["errors"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("ended");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");

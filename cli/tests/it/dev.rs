@@ -29,10 +29,15 @@ impl Server {
 
     fn send(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
         let mut stream = TcpStream::connect(&self.address).expect("connected");
-        let host = if headers.iter().any(|h| h.starts_with("Host:")) { String::new() } else { format!("Host: {}\r\n", self.address) };
+        let host = if headers.iter().any(|h| h.starts_with("Host:")) {
+            String::new()
+        } else {
+            format!("Host: {}\r\n", self.address)
+        };
         let extra: String = headers.iter().map(|h| format!("{h}\r\n")).collect();
         let length = body.len();
-        let head = format!("{method} {path} HTTP/1.1\r\n{host}{extra}Content-Length: {length}\r\nConnection: close\r\n\r\n");
+        let head =
+            format!("{method} {path} HTTP/1.1\r\n{host}{extra}Content-Length: {length}\r\nConnection: close\r\n\r\n");
         // A body that is refused early may not be read to its end.
         let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
         let mut bytes = Vec::new();
@@ -112,7 +117,8 @@ fn what_is_wrong_comes_as_a_problem_document() {
     assert_eq!(wrong("POST", "/api/v1/pipelines/none/runs", "{}").0, 404);
     assert_eq!(wrong("PUT", "/api/v1/pipelines/other", REVENUE), (422, "TM0922".into()));
     assert_eq!(wrong("PUT", "/api/v1/pipelines/x", &"#".repeat(6_000_000)), (413, "TM0919".into()));
-    let invalid = server.send("PUT", "/api/v1/pipelines/x", &[], "pipeline: x\ntasks:\n  a: {sql: SELECT * FROM b}\n  c: {}\n");
+    let invalid =
+        server.send("PUT", "/api/v1/pipelines/x", &[], "pipeline: x\ntasks:\n  a: {sql: SELECT * FROM b}\n  c: {}\n");
     assert_eq!(invalid.status, 422);
     assert_eq!(invalid.body["errors"].as_array().map(Vec::len), Some(2), "{}", invalid.body);
     for header in ["Host: evil.example", "Origin: https://evil.example"] {

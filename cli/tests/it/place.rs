@@ -54,7 +54,10 @@ impl Place {
     /// A project with a table `data.orders` and a place `out` for results.
     pub fn new() -> Self {
         let place = Self { dir: tempfile::tempdir().expect("a folder") };
-        place.write("tidemill.yaml", "connections:\n  data: {kind: files, path: data}\n  out: {kind: files, path: out}\n");
+        place.write(
+            "tidemill.yaml",
+            "connections:\n  data: {kind: files, path: data}\n  out: {kind: files, path: out}\n",
+        );
         place.write("data/orders.csv", "id,country,total\n1,de,10\n2,fr,20\n3,de,5\n4,,7\n");
         place
     }
@@ -80,7 +83,12 @@ impl Place {
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
-        command.args(args).current_dir(self.dir.path()).env_remove("RUST_LOG").env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_remove("RUST_LOG")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
         command
     }
 

@@ -16,7 +16,10 @@ fn live_schemas_are_shown() {
 #[test]
 fn inferred_types_are_written_down_for_review() {
     let place = Place::new();
-    place.write("tidemill.yaml", "# mine\nconnections:\n  data: {kind: files, path: data}\n  out: {kind: files, path: out} # results\n");
+    place.write(
+        "tidemill.yaml",
+        "# mine\nconnections:\n  data: {kind: files, path: data}\n  out: {kind: files, path: out} # results\n",
+    );
     place.run(&["schema", "--write"]).exits(0).says("data.orders");
     let text = place.read("tidemill.yaml");
     assert!(text.starts_with("# mine\n") && text.contains("out} # results") && text.contains("total"), "{text}");
@@ -30,7 +33,10 @@ fn inferred_types_are_written_down_for_review() {
 fn connections_are_probed() {
     let place = Place::new();
     place.run(&["connections"]).exits(0).says("data (files): ok, 1 tables");
-    place.write("tidemill.yaml", "connections:\n  data: {kind: files, path: data}\n  gone: {kind: files, path: nowhere/at/all}\n");
+    place.write(
+        "tidemill.yaml",
+        "connections:\n  data: {kind: files, path: data}\n  gone: {kind: files, path: nowhere/at/all}\n",
+    );
     let probes = place.run(&["connections", "--json"]).json();
     assert_eq!(probes[0]["ok"], true);
     assert_eq!(probes[1]["name"], "gone");

@@ -67,7 +67,8 @@ fn two_processes_share_one_state() {
     let place = Place::new();
     place.write("a.yaml", &shell("a", "echo a >> seen.txt"));
     place.write("b.yaml", &shell("b", "echo b >> seen.txt"));
-    let runs: Vec<_> = (0..3).flat_map(|_| [place.start(&["run", "a.yaml"]), place.start(&["run", "b.yaml"])]).collect();
+    let runs: Vec<_> =
+        (0..3).flat_map(|_| [place.start(&["run", "a.yaml"]), place.start(&["run", "b.yaml"])]).collect();
     for run in runs {
         run.end().exits(0);
     }
@@ -80,7 +81,10 @@ fn two_processes_share_one_state() {
 #[test]
 fn logs_follow_a_run_to_its_end() {
     let place = Place::new();
-    place.write("l.yaml", &shell("l", "echo one; touch started.txt; while [ ! -e go.txt ]; do sleep 0.02; done; echo two"));
+    place.write(
+        "l.yaml",
+        &shell("l", "echo one; touch started.txt; while [ ! -e go.txt ]; do sleep 0.02; done; echo two"),
+    );
     let run = place.start(&["run", "l.yaml"]);
     place.wait_for("started.txt");
     let logs = place.start(&["logs", "last", "-f"]);

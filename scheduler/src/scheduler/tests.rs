@@ -52,14 +52,17 @@ impl World {
     }
 
     fn scheduler_beside(&self, presence: Option<Arc<Presence>>) -> Scheduler {
-        Scheduler::new(self.store.clone(), Settings {
-            clock: self.clock.clone(),
-            chance: self.chance.clone(),
-            known: Known::default(),
-            presence,
-            crons: true,
-            period: Duration::from_secs(1),
-        })
+        Scheduler::new(
+            self.store.clone(),
+            Settings {
+                clock: self.clock.clone(),
+                chance: self.chance.clone(),
+                known: Known::default(),
+                presence,
+                crons: true,
+                period: Duration::from_secs(1),
+            },
+        )
     }
 
     fn at(&self, minutes: i64) {
@@ -127,12 +130,9 @@ async fn two_schedulers_fire_one_run_per_moment() {
 
 #[tokio::test]
 async fn what_was_missed_while_nobody_watched_follows_catch_up() {
-    for (rule, want) in [
-        ("all", vec![10, 20, 30, 40]),
-        ("latest", vec![40]),
-        ("none", vec![]),
-        ("{window: 20m}", vec![30, 40]),
-    ] {
+    for (rule, want) in
+        [("all", vec![10, 20, 30, 40]), ("latest", vec![40]), ("none", vec![]), ("{window: 20m}", vec![30, 40])]
+    {
         let world = World::new().await;
         world.apply("*/10 * * * *", rule, "true").await;
         world.scheduler().look().await.expect("a look");

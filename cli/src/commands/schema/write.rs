@@ -17,8 +17,9 @@ use crate::yaml;
 pub(super) fn run(project: &Project, all: &[Described], out: Out) -> Result<(), CliError> {
     let path = project.root.join(config::FILE);
     let before = match &project.file {
-        Some(file) => std::fs::read_to_string(file)
-            .map_err(|source| CliError::ReadFile { path: file.clone(), source })?,
+        Some(file) => {
+            std::fs::read_to_string(file).map_err(|source| CliError::ReadFile { path: file.clone(), source })?
+        }
         None => yaml::block(&json!({"connections": project.config.connections})),
     };
     let mut text = before.clone();
