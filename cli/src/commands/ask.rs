@@ -16,6 +16,7 @@ use crate::error::{CliError, Exit, Findings};
 use crate::node::{Node, Role};
 use crate::out::Out;
 use crate::project::Project;
+use crate::result;
 
 /// Answers a request.
 pub async fn run(project: &Project, args: Ask, out: Out) -> Result<Exit, CliError> {
@@ -54,7 +55,16 @@ pub async fn run(project: &Project, args: Ask, out: Out) -> Result<Exit, CliErro
     let run = prepared.start(&node.store, order).await?;
     let ended = drive::to_the_end(&node, run, 0, out).await;
     node.stop().await;
-    super::run::tell(project, &workbench, &prepared.compiled, ended?, out).await
+    let ended = ended?;
+    if !out.json {
+        return super::run::tell(project, &workbench, &prepared.compiled, ended, out).await;
+    }
+    let exit = ended.exit();
+    let given = result::of_run(project, &workbench, &prepared.compiled.plan, &ended.tasks).await?;
+    let mut answer = super::run::as_json(&given, ended)?;
+    answer["proposal"] = json!(proposal);
+    out.value(&answer)?;
+    Ok(exit)
 }
 
 async fn propose(project: &Project, workbench: &Workbench, request: &str) -> Result<Proposal, CliError> {

@@ -125,6 +125,13 @@ async fn detached(store: &Store, run: RunId, project: &Project, out: Out) -> Res
     Ok(Exit::Ok)
 }
 
+/// What came of a run, for programs.
+pub fn as_json(given: &[result::Given], ended: Ended) -> Result<Value, CliError> {
+    let results = given.iter().map(result::Given::json).collect::<Result<Vec<_>, _>>()?;
+    let tasks: Vec<TaskView> = ended.tasks.into_iter().map(TaskView::from).collect();
+    Ok(json!({"run": RunView::from(ended.run), "tasks": tasks, "results": results}))
+}
+
 /// What came of a run: for people, or as JSON.
 pub async fn tell(
     project: &Project,
@@ -136,9 +143,7 @@ pub async fn tell(
     let exit = ended.exit();
     let given = result::of_run(project, workbench, &compiled.plan, &ended.tasks).await?;
     if out.json {
-        let results = given.iter().map(result::Given::json).collect::<Result<Vec<_>, _>>()?;
-        let tasks: Vec<TaskView> = ended.tasks.into_iter().map(TaskView::from).collect();
-        out.value(&json!({"run": RunView::from(ended.run), "tasks": tasks, "results": results}))?;
+        out.value(&as_json(&given, ended)?)?;
         return Ok(exit);
     }
     let run = &ended.run;

@@ -1,8 +1,12 @@
 //! Tables as rows of JSON values, and whether two of them are equal whatever the order of rows and columns.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, path::Path, sync::Arc};
 
-use arrow::json::{LineDelimitedWriter, writer::WriterBuilder};
+use arrow::{
+    array::{ArrayRef, AsArray, RecordBatch},
+    datatypes::TimestampMicrosecondType,
+    json::{LineDelimitedWriter, writer::WriterBuilder},
+};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
@@ -11,12 +15,9 @@ pub fn loaded(table: &Path) -> Vec<Value> {
     let manifest = std::fs::read_to_string(table.join("_manifest.json"))
         .unwrap_or_else(|error| panic!("{} was not loaded: {error}", table.display()));
     let manifest: Value = serde_json::from_str(&manifest).expect("a manifest is JSON");
-    let files = manifest["files"].as_array().expect("a manifest names its files");
-    files
-        .iter()
-        .map(|file| file["path"].as_str().or(file.as_str()).expect("a file has a path"))
-        .flat_map(|file| parquet_rows(&table.join(file)))
-        .collect()
+    let parts = manifest["parts"].as_array().expect("a manifest names its parts");
+    let files = parts.iter().map(|part| part["file"].as_str().expect("a part is a file"));
+    files.flat_map(|file| parquet_rows(&table.join(file))).collect()
 }
 
 fn parquet_rows(path: &Path) -> Vec<Value> {
@@ -26,12 +27,24 @@ fn parquet_rows(path: &Path) -> Vec<Value> {
     let mut text = Vec::new();
     let mut writer: LineDelimitedWriter<_> = WriterBuilder::new().with_explicit_nulls(true).build(&mut text);
     for batch in reader {
-        writer.write(&batch.expect("whole pages")).expect("JSON can hold it");
+        writer.write(&without_zones(&batch.expect("whole pages"))).expect("JSON can hold it");
     }
     writer.finish().expect("memory suffices");
     drop(writer);
     let text = String::from_utf8(text).expect("JSON is UTF-8");
     text.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect()
+}
+
+/// The same moments without the name of their zone, which the JSON writer cannot look up; all of ours are UTC.
+fn without_zones(batch: &RecordBatch) -> RecordBatch {
+    let plain = batch.columns().iter().map(|column| match column.as_primitive_opt::<TimestampMicrosecondType>() {
+        Some(moments) => Arc::new(moments.clone().with_timezone_opt(None::<&str>)) as ArrayRef,
+        None => column.clone(),
+    });
+    let names = batch.schema();
+    let named = names.fields().iter().map(|field| field.name().as_str()).zip(plain);
+    RecordBatch::try_from_iter_with_nullable(named.map(|(name, column)| (name, column, true)))
+        .expect("as many as before")
 }
 
 /// Rows of objects as rows of cells that compare: see [`cell`].

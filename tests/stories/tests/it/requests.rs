@@ -63,11 +63,12 @@ fn judge(request: &Request, truths: &[Vec<Value>]) -> Verdict {
     let said = project.run(&["ask", &request.ask, "--yes", "--json"]);
     let answer = said.json();
     if said.code == 4 {
-        let reason = answer["reasons"].as_array().is_some_and(|reasons| !reasons.is_empty());
+        let reason =
+            answer.as_array().is_some_and(|reasons| reasons.iter().any(|reason| reason["message"].is_string()));
         return if reason { Verdict::Refused } else { Verdict::Wrong("refused without a reason".into()) };
     }
     if request.refuse {
-        return Verdict::Wrong(format!("answered what has no answer: {}", answer["definition"]));
+        return Verdict::Wrong(format!("answered what has no answer: {}", answer["proposal"]["definition"]));
     }
     if request.fails {
         let failed = said.code == 1 && answer["run"]["state"] == "failed";
@@ -80,12 +81,14 @@ fn judge(request: &Request, truths: &[Vec<Value>]) -> Verdict {
     if said.code != 0 {
         return Verdict::Wrong(format!("exit {}: {}", said.code, said.err));
     }
-    let pipeline = &answer["pipeline"];
+    let definition = answer["proposal"]["definition"].as_str().expect("what was run is told");
+    let pipeline = &Yaml::load_from_str(definition).expect("a definition is YAML")[0];
     if let Some(fault) = schedule_fault(request, pipeline).or_else(|| load_fault(request, pipeline)) {
         return Verdict::Wrong(fault);
     }
-    let table = loads(pipeline).last().map(|load| load["table"].as_str().unwrap_or_default().to_owned());
-    let got = rows::cells_of_objects(&project.loaded(&table.unwrap_or_default()));
+    let table = answer["results"].as_array().and_then(|results| results.last()).expect("something was loaded");
+    let table = table["table"].as_str().expect("a table has a name");
+    let got = rows::cells_of_objects(&project.loaded(table.trim_start_matches("out.")));
     if truths.iter().any(|truth| rows::same(&got, &rows::cells_of_arrays(truth))) {
         Verdict::Solved
     } else {
@@ -98,26 +101,27 @@ fn judge(request: &Request, truths: &[Vec<Value>]) -> Verdict {
     }
 }
 
-fn loads(pipeline: &Value) -> Vec<&Value> {
-    let tasks = pipeline["tasks"].as_object().expect("a pipeline has tasks");
-    tasks.values().filter_map(|task| task.get("load")).collect()
+fn loads<'a>(pipeline: &'a Yaml<'a>) -> Vec<&'a Yaml<'a>> {
+    let tasks = pipeline.as_mapping_get("tasks").and_then(Yaml::as_mapping).expect("a pipeline has tasks");
+    tasks.iter().filter_map(|(_, task)| task.as_mapping_get("load")).collect()
 }
 
-fn load_fault(request: &Request, pipeline: &Value) -> Option<String> {
+fn load_fault(request: &Request, pipeline: &Yaml<'_>) -> Option<String> {
     let loads = loads(pipeline);
     let has = |key: &str, wanted: &Option<String>| {
-        wanted.as_ref().is_none_or(|wanted| loads.iter().any(|load| load[key] == wanted.as_str()))
+        let is = |load: &&Yaml<'_>, wanted: &str| load.as_mapping_get(key).and_then(Yaml::as_str) == Some(wanted);
+        wanted.as_ref().is_none_or(|wanted| loads.iter().any(|load| is(load, wanted)))
     };
     (!has("table", &request.table) || !has("mode", &request.mode)).then(|| format!("loads elsewhere: {loads:?}"))
 }
 
-fn schedule_fault(request: &Request, pipeline: &Value) -> Option<String> {
-    let trigger = &pipeline["triggers"][0];
-    let cron = request.crons.is_empty() || request.crons.iter().any(|cron| trigger["cron"] == cron.as_str());
-    let unscheduled = !request.crons.is_empty() || trigger.is_null();
-    let zone = trigger["timezone"].as_str().unwrap_or("UTC");
-    let zoned = request.timezone.as_deref().is_none_or(|wanted| wanted == zone);
-    (!cron || !zoned || !unscheduled).then(|| format!("another schedule: {trigger}"))
+fn schedule_fault(request: &Request, pipeline: &Yaml<'_>) -> Option<String> {
+    let trigger = pipeline.as_mapping_get("triggers").and_then(|triggers| triggers.as_sequence_get(0));
+    let text = |key: &str| trigger.and_then(|trigger| trigger.as_mapping_get(key)).and_then(Yaml::as_str);
+    let cron = request.crons.is_empty() || request.crons.iter().any(|cron| text("cron") == Some(cron));
+    let unasked = request.crons.is_empty() && trigger.is_some();
+    let zoned = request.timezone.as_deref().is_none_or(|wanted| wanted == text("timezone").unwrap_or("UTC"));
+    (!cron || !zoned || unasked).then(|| format!("another schedule: {trigger:?}"))
 }
 
 #[test]
