@@ -15,6 +15,9 @@ use crate::{
 /// A request longer than this is no sentence.
 pub const MAX_CHARS: usize = 4_000;
 
+/// More words and signs than this are no sentence either; reading takes time with their square.
+const MAX_TOKENS: usize = 400;
+
 /// The name under which the planner answers.
 pub const PLANNER: &str = concat!("built-in ", env!("CARGO_PKG_VERSION"));
 
@@ -65,6 +68,10 @@ pub(crate) fn once(request: &str, lexis: &Lexis<'_>, options: &Options) -> Resul
     let tokens = tokenise(request);
     if tokens.is_empty() {
         return Err(vec![Problem::new(codes::NOTHING_ASKED, "", "the request is empty")]);
+    }
+    if tokens.len() > MAX_TOKENS {
+        let why = format!("a request may have {MAX_TOKENS} words and signs at most");
+        return Err(vec![Problem::new(codes::TOO_LONG, "", why)]);
     }
     let reader = Reader { lexis, request, tokens: &tokens };
     let outcome = reader.read();

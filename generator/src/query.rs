@@ -45,7 +45,7 @@ impl Scope {
     /// A column behind a path, as SQL.
     pub(crate) fn reference(&mut self, catalog: &Catalog, path: &[Link], column: &str) -> String {
         let alias = self.alias(catalog, path);
-        format!("{OPEN}{alias}{CLOSE}{}", ident(column))
+        format!("{}{}", mark(&alias), ident(column))
     }
 
     fn alias(&mut self, catalog: &Catalog, path: &[Link]) -> String {
@@ -209,6 +209,11 @@ impl Query {
 /// Rows without a value come last, whichever way they are ordered.
 fn direction((sql, descending): &(String, bool)) -> String {
     format!("{sql}{} NULLS LAST", if *descending { " DESC" } else { "" })
+}
+
+/// What stands before the columns of a table in unfinished SQL.
+pub(crate) fn mark(alias: &str) -> String {
+    format!("{OPEN}{alias}{CLOSE}")
 }
 
 /// SQL of one table without the marks for tables.

@@ -7,6 +7,7 @@ mod columns;
 mod compare;
 mod condition;
 mod group;
+mod keep;
 mod measure;
 mod order;
 mod period;

@@ -193,8 +193,8 @@ pub(crate) struct MeasureM {
 pub(crate) enum What {
     /// Rows; of this noun if one was said.
     Rows(Option<Noun>),
-    /// Different values.
-    Distinct(Noun),
+    /// Different values; whether "different" was said.
+    Distinct(Noun, bool),
     Of {
         agg: Agg,
         expr: Expr,

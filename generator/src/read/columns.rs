@@ -195,6 +195,10 @@ impl Reader<'_> {
             ],
         );
         if let Some(start) = lead {
+            // "with an email" keeps the rows that have one.
+            if self.lower(at) == "with" && matches!(self.lower(start), "a" | "an") {
+                return None;
+            }
             let (end, columns) = self.column_list(start)?;
             let (end, instead) = self.instead(end);
             return Some((end, Clause::Attach { columns, instead }));

@@ -120,7 +120,7 @@ impl Reader<'_> {
         }
         if let Some(behind) = self.any(start, &["distinct", "different", "unique"]) {
             let (end, noun) = self.noun(behind)?;
-            return Some((self.there(end), What::Distinct(noun)));
+            return Some((self.there(end), What::Distinct(noun, true)));
         }
         // "how many cancelled orders": the adjective is a filter of its own and brings the noun.
         if self.adjective(start).is_some() {
@@ -185,7 +185,7 @@ impl Reader<'_> {
     }
 
     fn rows_or_values(&self, noun: Noun) -> What {
-        if noun.tables.is_empty() { What::Distinct(noun) } else { What::Rows(Some(noun)) }
+        if noun.tables.is_empty() { What::Distinct(noun, false) } else { What::Rows(Some(noun)) }
     }
 
     fn aggregate(&self, at: usize) -> Read<Agg> {

@@ -31,7 +31,7 @@ impl Reader<'_> {
         self.any(at, &HIGH).map(|end| (end, true)).or_else(|| self.any(at, &LOW).map(|end| (end, false)))
     }
 
-    fn age(&self, at: usize) -> Read<bool> {
+    pub(super) fn age(&self, at: usize) -> Read<bool> {
         self.any(at, &LATE).map(|end| (end, true)).or_else(|| self.any(at, &EARLY).map(|end| (end, false)))
     }
 
@@ -52,6 +52,7 @@ impl Reader<'_> {
 
     /// "5 busiest origins", "10 longest flights by distance", "3 most recent orders".
     fn n_best(&self, at: usize) -> Read<Clause> {
+        let at = self.skip(at, &["top"]);
         let counted = self.count(at);
         let (p, n) = counted.unwrap_or((at, 1));
         if let Some((q, latest)) = self.age(p) {
@@ -68,7 +69,9 @@ impl Reader<'_> {
             return Some((end, Clause::Top { n, descending: latest, of, by }));
         }
         let common = self.any(p, &["most common", "most frequent", "most frequently seen"]).map(|q| (q, true));
-        let (q, descending) = common.or_else(|| self.degree(p))?;
+        let priced = self.any(p, &["most expensive"]).map(|q| (q, true));
+        let priced = priced.or_else(|| self.any(p, &["cheapest", "least expensive"]).map(|q| (q, false)));
+        let (q, descending) = priced.or(common).or_else(|| self.degree(p))?;
         let word = self.lower(q - 1).to_owned();
         let (q, n) = if counted.is_none() { self.count(q).unwrap_or((q, 1)) } else { (q, n) };
         let named = counted.is_some() || q > p + 1;
@@ -79,6 +82,10 @@ impl Reader<'_> {
             return None;
         }
         let busy = common.is_some() || word == "busiest" || word == "quietest";
+        if priced.is_some() {
+            let by = Key::Column(self.spelled_out("price", at..end)?);
+            return Some((end, Clause::Top { n, descending, of, by }));
+        }
         let by = self.ranked_by(end).or_else(|| busy.then(|| (end, Key::Measure(self.all_rows(end)))))?;
         Some((by.0, Clause::Top { n, descending, of, by: by.1 }))
     }
@@ -390,103 +397,6 @@ impl Reader<'_> {
         let p = self.any(at, &["only the first", "just the first", "the first", "first", "only"])?;
         let (end, n) = self.count(p)?;
         self.any(end, &["rows", "results", "records", "of them", "lines"]).map(|end| (end, Clause::Limit(n)))
-    }
-
-    /// "the latest order per customer", "deduplicate by email, keep the latest".
-    pub(super) fn latest(&self, at: usize) -> Read<Clause> {
-        let at = self.skip(
-            at,
-            &[
-                "only",
-                "keep",
-                "keep only",
-                "just",
-                "keeping",
-                "keep just",
-                "show",
-                "list",
-                "find",
-                "get",
-                "take",
-                "and keep",
-            ],
-        );
-        self.latest_per(self.the(at)).or_else(|| self.deduplicate(at))
-    }
-
-    fn latest_per(&self, at: usize) -> Read<Clause> {
-        let (p, latest) = self.age(at)?;
-        let (end, noun) = self.one_row(p)?;
-        let (end, by) = self.by_column(end);
-        let p = self.any(end, &["per", "for each", "of each", "for every", "of every", "by each", "by"])?;
-        let (end, per) = self.list(p, |p| self.dim(p))?;
-        let (end, by) = if by.is_none() { self.by_column(end) } else { (end, by) };
-        Some((end, Clause::Latest { noun, per, latest, by }))
-    }
-
-    fn one_row(&self, at: usize) -> Read<Option<Noun>> {
-        match self.any(at, &["row", "rows", "record", "one", "entry", "version"]) {
-            Some(end) => {
-                let of = self
-                    .any(end, &["of", "in", "from"])
-                    .and_then(|p| self.rows(p))
-                    .filter(|(_, _)| !matches!(self.lower(end + 1), "each" | "every"));
-                Some(of.map_or((end, None), |(end, noun)| (end, Some(noun))))
-            }
-            None => self.rows(at).map(|(end, noun)| (end, Some(noun))),
-        }
-    }
-
-    fn by_column(&self, at: usize) -> (usize, Option<crate::request::ColumnM>) {
-        let found = self
-            .any(at, &["by", "according to", "based on", "by latest", "using"])
-            .and_then(|p| self.column(p))
-            .filter(|(_, c)| {
-                c.columns.iter().all(|c| {
-                    let kind = self.lexis.catalog.column(*c).kind;
-                    kind.is_time() || kind.is_number()
-                })
-            });
-        found.map_or((at, None), |(end, column)| (end, Some(column)))
-    }
-
-    fn deduplicate(&self, at: usize) -> Read<Clause> {
-        let p = self.any(
-            at,
-            &[
-                "deduplicate",
-                "dedupe",
-                "deduplicated",
-                "deduped",
-                "de duplicate",
-                "remove duplicates",
-                "remove duplicate rows",
-                "drop duplicates",
-                "without duplicates",
-            ],
-        )?;
-        let noun = self.rows(p);
-        let (p, noun) = noun.map_or((p, None), |(end, noun)| (end, Some(noun)));
-        let p = self.any(p, &["by", "on", "per", "with the same", "for each"])?;
-        let (end, per) = self.list(p, |p| self.dim(p))?;
-        let p = self.any(
-            end,
-            &[
-                ", keeping",
-                "keeping",
-                ", keep",
-                "keep",
-                "and keep",
-                ", keeping only",
-                ", keep only",
-                "keeping only",
-                "and keep only",
-            ],
-        )?;
-        let (p, latest) = self.age(self.the(p))?;
-        let end = self.skip(p, &["one", "row", "record", "version", "entry"]);
-        let (end, by) = self.by_column(end);
-        Some((end, Clause::Latest { noun, per, latest, by }))
     }
 }
 

@@ -178,7 +178,7 @@ impl Draft {
     /// Tables whose rows are counted.
     pub(crate) fn counted(&self) -> Vec<TableId> {
         let noun = |m: &MeasureM| match &m.what {
-            What::Rows(Some(noun)) | What::Distinct(noun) => noun.tables.clone(),
+            What::Rows(Some(noun)) | What::Distinct(noun, _) => noun.tables.clone(),
             What::Share { noun: Some(noun), .. } | What::ShareWhere { noun: Some(noun), .. } => noun.tables.clone(),
             What::Rows(None)
             | What::Of { .. }
@@ -194,7 +194,7 @@ impl Draft {
         for measure in self.all_measures() {
             match &measure.what {
                 What::Of { expr, .. } => expr_columns(expr, &mut columns),
-                What::Distinct(noun) => columns.extend(noun.column.iter().flat_map(|c| c.columns.clone())),
+                What::Distinct(noun, _) => columns.extend(noun.column.iter().flat_map(|c| c.columns.clone())),
                 What::Rows(_) | What::Share { .. } | What::ShareWhere { .. } => {}
             }
         }

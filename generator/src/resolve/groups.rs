@@ -32,10 +32,8 @@ impl Resolver<'_> {
                 }
                 Some(column) => dims.push((noun.at.clone(), Dim::Column(column.clone()))),
                 None if noun.tables.contains(&self.base()) => {}
-                None if behind(&noun.at) => {
-                    return Err(self
-                        .contradiction(&noun.at, "it is not clear what these have to do with the numbers asked for"));
-                }
+                // "… for shipped orders": whether these limit the rows shows once the conditions are known.
+                None if behind(&noun.at) => {}
                 None => dims.push((noun.at.clone(), Dim::Noun(noun.clone(), Role::Any))),
             }
         }
@@ -145,6 +143,7 @@ impl Resolver<'_> {
         let mut measures = draft.measures.clone();
         let ranked = draft.best.as_ref().is_some_and(|b| matches!(b.by, Key::Measure(_)));
         if measures.is_empty() && draft.having.is_empty() && !ranked {
+            self.check_counting(draft)?;
             self.assume("no number was named: the rows of each group are counted");
             measures.push(MeasureM { at: 0..0, what: What::Rows(None), name: None });
         }

@@ -24,7 +24,8 @@ impl Resolver<'_> {
         match &measure.what {
             What::Rows(None) => Ok(self.rows_of_base()),
             What::Rows(Some(noun)) if noun.tables.contains(&self.base()) => Ok(self.rows_of_base()),
-            What::Rows(Some(noun)) | What::Distinct(noun) => self.distinct_of(noun),
+            What::Rows(Some(noun)) => self.distinct_of(noun, false),
+            What::Distinct(noun, said) => self.distinct_of(noun, *said),
             What::Of { agg, expr } => self.aggregate(*agg, expr, measure),
             What::Share { noun, percent } => {
                 self.of_base(noun.as_ref())?;
@@ -73,19 +74,21 @@ impl Resolver<'_> {
         ("count(*)".to_owned(), ident::slug(&format!("{name}_count")))
     }
 
-    fn distinct_of(&mut self, noun: &Noun) -> Resolved<(String, String)> {
+    fn distinct_of(&mut self, noun: &Noun, said: bool) -> Resolved<(String, String)> {
         let col = match &noun.column {
             Some(mention) => {
                 let col = self.column(mention)?;
                 let kind = self.catalog().column(col.id).kind;
                 let key = self.lexis.links.iter().any(|l| l.from == col.id || l.to == col.id);
-                if kind.is_number() && !key {
+                if (kind.is_number() || kind.is_time()) && !key && !said {
                     let (words, label) = (self.words(&mention.at), self.label(&col));
-                    let choices = [format!("total {words}"), format!("number of different {words}")];
+                    let choices = [format!("total {words}"), format!("different {words}")];
                     return Err(Problem::new(
                         codes::AMBIGUOUS,
                         words,
-                        format!("{label} holds numbers: they can be added up or told apart"),
+                        format!(
+                            "{label} can be counted in more than one way: the rows that have one, the different values"
+                        ),
                     )
                     .choices(choices));
                 }

@@ -12,6 +12,9 @@ impl Resolver<'_> {
         let nouns: Vec<&ColumnM> = draft.nouns.iter().filter_map(|n| n.column.as_ref()).collect();
         let columns: Vec<&ColumnM> = nouns.into_iter().chain(&draft.columns).collect();
         for mention in &columns {
+            if mention.plural && self.names_rows(mention) {
+                return Err(self.contradiction(&mention.at, "this names rows in a list of columns"));
+            }
             let col = self.column(mention)?;
             let output = Output { sql: self.sql(&col), name: self.output_name(&col) };
             self.query.outputs.push(output);

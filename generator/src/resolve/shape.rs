@@ -3,7 +3,7 @@
 use super::{Draft, Resolved, Resolver};
 use crate::{
     answer::{Problem, codes},
-    request::{Cond, MeasureM, Noun, Period, Role, What},
+    request::{Cond, Dim, MeasureM, Noun, Period, Role, What},
 };
 
 impl Resolver<'_> {
@@ -84,7 +84,7 @@ impl Resolver<'_> {
             if noun.tables.contains(&self.base()) {
                 let name = self.catalog().table(self.base()).name.clone();
                 self.mean(&noun.at, format!("rows of {name}"));
-            } else if draft.about.contains(noun) && !self.is_grouped_by(noun)? || !self.grouped(draft) {
+            } else if !self.limits(noun) && !(self.grouped(draft) && self.is_grouped_by(noun)?) {
                 let base = self.catalog().table(self.base()).name.clone();
                 return Err(self.contradiction(
                     &noun.at,
@@ -93,6 +93,39 @@ impl Resolver<'_> {
             }
         }
         Ok(())
+    }
+
+    /// "orders of customers from Germany": a condition on the table behind the one key that leads there.
+    fn limits(&mut self, noun: &Noun) -> bool {
+        let ways: Vec<_> = noun.tables.iter().flat_map(|t| self.ways(*t)).collect();
+        let [way] = ways.as_slice() else { return false };
+        let catalog = self.catalog();
+        let Some((_, alias)) = self.query.scope.joins.iter().find(|(path, _)| path == way) else { return false };
+        let mark = crate::query::mark(alias);
+        let found = noun.column.is_none() && self.query.filters.iter().any(|f| f.contains(&mark));
+        if found {
+            let name = noun.tables.first().map_or("", |t| catalog.table(*t).name.as_str()).to_owned();
+            self.mean(&noun.at, format!("the row of {name} that belongs to each row"));
+        }
+        found
+    }
+
+    /// "customers by signup date" may ask for an order as well as for groups.
+    pub(super) fn check_counting(&self, draft: &Draft) -> Resolved<()> {
+        let by = draft.dims.first().filter(|(at, _)| self.reader.lower(at.start) == "by");
+        let ordered = |key: &super::columns::Col| {
+            let kind = self.catalog().column(key.id).kind;
+            let key = self.lexis.links.iter().any(|l| l.from == key.id || l.to == key.id);
+            kind.is_time() || (kind.is_number() && !key)
+        };
+        match by {
+            Some((at, Dim::Column(_))) if self.keys.iter().any(ordered) => {
+                let words = self.words(at);
+                let choices = [format!("sorted {words}"), format!("number of them {words}")];
+                Err(Problem::new(codes::AMBIGUOUS, words, "an order or one number for each?").choices(choices))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// "… for carriers with at least 1000 flights": the groups there are already.

@@ -39,13 +39,12 @@ fn nothing_and_too_much() {
     assert_eq!(refused("").problems[0].code, "TM1004");
     assert_eq!(refused("   \n ").problems[0].code, "TM1004");
     assert_eq!(refused("please show me").problems[0].code, "TM1004");
-    let started = std::time::Instant::now();
     let refusal = refused(&"flights per carrier and ".repeat(5_000));
     assert_eq!(refusal.problems[0].code, "TM1007");
     assert!(refusal.provenance.request.len() <= 4 * crate::MAX_CHARS);
-    refused(&"(".repeat(3_900));
-    refused(&"\"".repeat(3_900));
-    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    for many in ["(".repeat(3_900), "\"".repeat(3_900), "(".repeat(390), "flights and ".repeat(190)] {
+        refused(&many);
+    }
 }
 
 #[test]
