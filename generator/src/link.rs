@@ -123,7 +123,7 @@ impl<'a> Lexis<'a> {
             for owner in owner {
                 if !words.starts_with(owner) {
                     add([owner.clone(), words.clone()].concat(), Rank::Owned);
-                } else if words.len() > owner.len() && !own_name.last().is_some_and(|l| l == "id") {
+                } else if words.len() > owner.len() && own_name.last().is_none_or(|l| l != "id") {
                     add(words[owner.len()..].to_vec(), Rank::Tail);
                 }
             }

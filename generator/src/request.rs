@@ -208,7 +208,7 @@ pub(crate) enum What {
     ShareWhere {
         noun: Option<Noun>,
         percent: bool,
-        cond: Cond,
+        cond: Box<Cond>,
     },
 }
 
@@ -229,7 +229,7 @@ pub(crate) enum Dim {
 /// What rows are ordered by.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Key {
-    Measure(MeasureM),
+    Measure(Box<MeasureM>),
     Column(Expr),
     /// The one number there is, or the one date there is.
     Obvious,

@@ -117,7 +117,7 @@ fn closing(body: &str, close: char) -> Option<usize> {
 }
 
 fn numeric(rest: &str, at: usize, before: &[Token]) -> Option<Token> {
-    let negative = rest.starts_with('-') && !before.last().is_some_and(|t| t.end == at);
+    let negative = rest.starts_with('-') && before.last().is_none_or(|t| t.end != at);
     let sign = usize::from(negative);
     let run: usize = rest[sign..].chars().take_while(char::is_ascii_digit).count();
     if run == 0 {

@@ -282,8 +282,8 @@ impl Reader<'_> {
             let (end, columns) = self.columns_or(p)?;
             return Some((end, Rule::NotNull(columns)));
         }
-        if let Some((q, _)) = self.rows(start) {
-            if let Some(p) = self.any(
+        if let Some((q, _)) = self.rows(start)
+            && let Some(p) = self.any(
                 q,
                 &[
                     "has no",
@@ -304,10 +304,10 @@ impl Reader<'_> {
                     "with no",
                     "has a null",
                 ],
-            ) {
-                let (end, columns) = self.columns_or(p)?;
-                return Some((end, Rule::NotNull(columns)));
-            }
+            )
+        {
+            let (end, columns) = self.columns_or(p)?;
+            return Some((end, Rule::NotNull(columns)));
         }
         let (p, columns) = self.columns_or(start)?;
         let p = self.skip(p, &["is", "are", "was", "were", "value is", "has"]);

@@ -274,7 +274,7 @@ impl Reader<'_> {
             matches!(v, ValueM::Words { seen, .. } if !seen.is_empty())
                 || matches!(v, ValueM::Number { .. } | ValueM::Flag { .. })
         });
-        if bare && (!known || values.len() > 1 && !self.any(end.saturating_sub(2), &["or"]).is_some()) {
+        if bare && (!known || values.len() > 1 && self.any(end.saturating_sub(2), &["or"]).is_none()) {
             return None;
         }
         let end = self.skip(end, &[")"]);

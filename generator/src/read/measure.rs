@@ -264,7 +264,7 @@ impl Reader<'_> {
             })?;
         let (end, noun) = self.rows(start)?;
         if let Some((behind, cond)) = self.share_condition(end) {
-            return Some((behind, What::ShareWhere { noun: Some(noun), percent, cond }));
+            return Some((behind, What::ShareWhere { noun: Some(noun), percent, cond: Box::new(cond) }));
         }
         Some((end, What::Share { noun: Some(noun), percent }))
     }

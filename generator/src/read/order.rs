@@ -86,7 +86,7 @@ impl Reader<'_> {
             let by = Key::Column(self.spelled_out("price", at..end)?);
             return Some((end, Clause::Top { n, descending, of, by }));
         }
-        let by = self.ranked_by(end).or_else(|| busy.then(|| (end, Key::Measure(self.all_rows(end)))))?;
+        let by = self.ranked_by(end).or_else(|| busy.then(|| (end, Key::Measure(Box::new(self.all_rows(end))))))?;
         Some((by.0, Clause::Top { n, descending, of, by: by.1 }))
     }
 
@@ -154,8 +154,8 @@ impl Reader<'_> {
     /// What is ranked by: a measure, the rows of a table, a column.
     fn ranking(&self, at: usize) -> Read<Key> {
         let at = self.the(at);
-        let measure = self.measure(at).map(|(end, m)| (end, Key::Measure(m)));
-        let rows = self.rows(at).map(|(end, noun)| (end, Key::Measure(self.rows_of(noun))));
+        let measure = self.measure(at).map(|(end, m)| (end, Key::Measure(Box::new(m))));
+        let rows = self.rows(at).map(|(end, noun)| (end, Key::Measure(Box::new(self.rows_of(noun)))));
         let expr = self.expr(at).map(|(end, x)| (end, Key::Column(x)));
         let mut best: Read<Key> = None;
         for found in [measure, rows, expr].into_iter().flatten() {

@@ -36,6 +36,9 @@ const RUN: [&str; 24] = [
     "refreshed",
 ];
 
+/// Hour and minute.
+type Hour = (u32, u32);
+
 /// How often, without the time of day.
 #[derive(Debug, Clone, PartialEq)]
 enum Often {
@@ -68,7 +71,7 @@ impl Reader<'_> {
         clear.then(|| (end, often.clause(time, zone)))
     }
 
-    fn timed_often(&self, at: usize) -> Option<(usize, Often, Option<(u32, u32)>)> {
+    fn timed_often(&self, at: usize) -> Option<(usize, Often, Option<Hour>)> {
         if let Some((p, time)) = self.at_time(at)
             && let Some((end, often)) = self.often(self.skip(p, &[","]))
         {

@@ -55,7 +55,9 @@ impl Resolver<'_> {
 
     /// "flights" where a column is called `flight`: the word means the rows.
     pub(crate) fn names_rows(&self, mention: &ColumnM) -> bool {
-        mention.tail && mention.columns.iter().all(|c| crate::words::parts(&self.catalog().column(*c).name).len() == 1)
+        let word = crate::words::stems(&self.words(&mention.at).to_lowercase());
+        let table = |c: &ColumnId| crate::words::table_phrases(&self.catalog().table(c.table).name);
+        mention.via.is_empty() && mention.columns.iter().all(|c| table(c).contains(&word))
     }
 
     fn unreachable(&self, mention: &ColumnM, words: String) -> Problem {

@@ -325,7 +325,7 @@ impl Resolver<'_> {
                 ColumnM { at: 0..0, columns: vec![s.column], via: Vec::new(), tail: false, plural: false, owner: None };
             for col in self.options(&mention) {
                 let column = self.catalog().column(col.id);
-                let has = !column.complete || column.values.iter().any(|v| *v == s.value);
+                let has = !column.complete || column.values.contains(&s.value);
                 if has && !places.contains(&col) {
                     places.push(col);
                 }

@@ -134,7 +134,7 @@ impl Resolver<'_> {
             let output = Output { sql: self.sql(&col), name: self.output_name(&col) };
             self.add_group(output);
         }
-        for (at, ..) in &draft.derived {
+        if let Some((at, ..)) = draft.derived.first() {
             return Err(
                 self.contradiction(at, "say what to compute of it per group, for example the average or the total")
             );

@@ -84,7 +84,7 @@ impl Resolver<'_> {
             if noun.tables.contains(&self.base()) {
                 let name = self.catalog().table(self.base()).name.clone();
                 self.mean(&noun.at, format!("rows of {name}"));
-            } else if !self.limits(noun) && !(self.grouped(draft) && self.is_grouped_by(noun)?) {
+            } else if !(self.limits(noun) || (self.grouped(draft) && self.is_grouped_by(noun)?)) {
                 let base = self.catalog().table(self.base()).name.clone();
                 return Err(self.contradiction(
                     &noun.at,
