@@ -88,7 +88,7 @@ struct Writer {
 
 enum Into {
     Parquet(Box<ArrowWriter<Counted>>),
-    Text { format: Format, file: Compressor, text: String },
+    Text { format: Format, file: Box<Compressor>, text: String },
 }
 
 enum Compressor {
@@ -139,7 +139,7 @@ impl Writer {
                 if plan.format == Format::Csv {
                     render::csv_header(&plan.schema, &mut text);
                 }
-                Into::Text { format: plan.format, file, text }
+                Into::Text { format: plan.format, file: Box::new(file), text }
             }
         };
         Ok(Self { path, rows: 0, into })
