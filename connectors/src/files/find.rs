@@ -40,6 +40,8 @@ pub enum Found {
     Loaded {
         /// The table's folder.
         folder: PathBuf,
+        /// How people know the folder.
+        shown: String,
         /// What is visible.
         manifest: Manifest,
     },
@@ -157,7 +159,7 @@ impl Root {
             return self.files(&[path.to_owned()], config).map(Found::Files);
         }
         if let Some(manifest) = Manifest::read(path)? {
-            return Ok(Found::Loaded { folder: path.to_owned(), manifest });
+            return Ok(Found::Loaded { folder: path.to_owned(), shown: self.shown(path), manifest });
         }
         let paths = self.data_files(path)?;
         if paths.is_empty() {

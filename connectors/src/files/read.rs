@@ -58,7 +58,7 @@ impl Table {
     /// as long as it takes to read them once.
     pub fn open(found: Found, config: &TableConfig, memory: Memory<'_>) -> Result<Self, ConnectorError> {
         match found {
-            Found::Loaded { folder, manifest } => Self::loaded(&folder, &manifest),
+            Found::Loaded { folder, shown, manifest } => Self::loaded(&folder, &shown, &manifest),
             Found::Files(files) if files.iter().all(|file| file.format == Format::Parquet) => {
                 Self::of_parquet(files, config)
             }
@@ -109,13 +109,13 @@ impl Table {
         Ok(Self { schema, rows, source, hints, text: Arc::new(files), parquet: Arc::default() })
     }
 
-    fn loaded(folder: &Path, manifest: &Manifest) -> Result<Self, ConnectorError> {
+    fn loaded(folder: &Path, shown: &str, manifest: &Manifest) -> Result<Self, ConnectorError> {
         let (mut text, mut parquet) = (Vec::new(), Vec::new());
         let options = Arc::new(TextOptions::default());
         for part in &manifest.parts {
             let path = folder.join(&part.file);
             let file = DataFile {
-                shown: path.display().to_string(),
+                shown: format!("{shown}/{}", part.file),
                 path,
                 format: part.format,
                 compression: part.compression,

@@ -99,6 +99,9 @@ fn take_header(file: &TextFile, piece: &mut Piece) -> Result<Vec<String>, Connec
     if fields.iter().all(String::is_empty) {
         return Err(problem("its first row, which should name the columns, is blank".into()));
     }
+    if fields.iter().any(|name| name.contains('\r') && !name.contains('\n')) {
+        return Err(problem("its lines end with carriage returns alone; `tr '\\r' '\\n'` repairs it".into()));
+    }
     let mut seen = HashMap::new();
     let mut names = Vec::with_capacity(fields.len());
     for (at, name) in fields.into_iter().enumerate() {

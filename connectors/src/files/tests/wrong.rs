@@ -17,6 +17,7 @@ async fn files_that_are_no_tables() {
     says("t.jsonl", "\n", json!({}), "TM0608 data/t.jsonl is empty").await;
     says("t.csv", "a,b,a\n1,2,3\n", json!({}), "TM0607 data/t.csv: the columns 1 and 3 are both named `a`").await;
     says("t.csv", "\n1,2\n", json!({}), "TM0607 data/t.csv: its first row").await;
+    says("t.csv", "a,b\r1,2\r", json!({}), "TM0607 data/t.csv: its lines end with carriage returns alone").await;
     says("t.parquet", "PAR1 no", json!({}), "TM0628 data/t.parquet is not a Parquet file").await;
     says("t.csv.gz", [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1], json!({}), "TM0603 cannot read data/t.csv.gz").await;
 }
