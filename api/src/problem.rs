@@ -2,8 +2,7 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidemill_dag::codes::{self, tm09};
 use tidemill_dag::diagnostic::Diagnostic;
 use tidemill_store::StoreError;
@@ -11,39 +10,42 @@ use tidemill_store::StoreError;
 use crate::start::StartError;
 
 /// One problem document.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
-    /// Names the kind of problem; the code within it has a page in `docs/errors`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// What the code means, in a few words.
-    pub title: String,
-    /// The HTTP status again.
-    pub status: u16,
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The public code; its page in `docs/errors` says more.
+    pub code: &'static str,
     /// What is wrong this time.
     pub detail: String,
-    /// The public code.
-    pub code: &'static str,
     /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
     /// Every finding, where a definition or parameters are wrong.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Value>,
 }
 
 impl Problem {
     /// A problem with a code of the table.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            kind: format!("urn:tidemill:error:{code}"),
-            title: codes::title(code).unwrap_or("An error").to_owned(),
-            status: status.as_u16(),
-            detail: detail.into(),
-            code,
-            help: None,
-            errors: Vec::new(),
+        Self { status, code, detail: detail.into(), help: None, errors: Vec::new() }
+    }
+
+    /// The document itself.
+    pub fn document(&self) -> Value {
+        let mut document = json!({
+            "type": format!("urn:tidemill:error:{}", self.code),
+            "title": codes::title(self.code).unwrap_or("An error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+        });
+        if let Some(help) = &self.help {
+            document["help"] = json!(help);
         }
+        if !self.errors.is_empty() {
+            document["errors"] = json!(self.errors);
+        }
+        document
     }
 
     /// The same with advice.
@@ -113,8 +115,7 @@ impl From<StartError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let body = self.document().to_string();
+        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
     }
 }

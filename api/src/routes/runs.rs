@@ -101,11 +101,10 @@ struct AfterQuery {
     task: Option<String>,
 }
 
-async fn events(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    asked: Asked<AfterQuery>,
-) -> Result<Json<Value>, Problem> {
+/// What every question about one run brings.
+type OfRun = (State<Api>, Path<String>);
+
+async fn events((State(api), Path(id)): OfRun, asked: Asked<AfterQuery>) -> Result<Json<Value>, Problem> {
     let asked = query(asked)?;
     let run = api.store.run(run_id(&id)?).await?;
     let events = api.store.events(run.id, asked.after, limit(asked.limit)).await?;
@@ -113,11 +112,7 @@ async fn events(
     Ok(Json(json!({"events": events.into_iter().map(EventView::from).collect::<Vec<_>>(), "after": next})))
 }
 
-async fn logs(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    asked: Asked<AfterQuery>,
-) -> Result<Json<Value>, Problem> {
+async fn logs((State(api), Path(id)): OfRun, asked: Asked<AfterQuery>) -> Result<Json<Value>, Problem> {
     let asked = query(asked)?;
     let run = api.store.run(run_id(&id)?).await?;
     let ordinal = match &asked.task {

@@ -3,7 +3,10 @@ use tidemill_dag::layout::{Placed, Route};
 
 use super::*;
 
-fn layout(nodes: &[(&str, usize, usize)], routes: &[(&str, &str, &[(usize, usize)])]) -> Layout {
+/// From, to, and the points between.
+type Line<'l> = (&'l str, &'l str, &'l [(usize, usize)]);
+
+fn layout(nodes: &[(&str, usize, usize)], routes: &[Line<'_>]) -> Layout {
     Layout {
         nodes: nodes.iter().map(|(n, rank, slot)| Placed { name: (*n).into(), rank: *rank, slot: *slot }).collect(),
         routes: routes

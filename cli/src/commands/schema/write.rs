@@ -16,13 +16,12 @@ use crate::yaml;
 
 pub(super) fn run(project: &Project, all: &[Described], out: Out) -> Result<(), CliError> {
     let path = project.root.join(config::FILE);
-    let before = match &project.file {
+    let mut text = match &project.file {
         Some(file) => {
             std::fs::read_to_string(file).map_err(|source| CliError::ReadFile { path: file.clone(), source })?
         }
         None => yaml::block(&json!({"connections": project.config.connections})),
     };
-    let mut text = before.clone();
     let mut written = Vec::new();
     for (connection, tables) in inferred(all) {
         let Some(mut entry) = project.config.connections.get(connection).cloned() else { continue };
