@@ -241,8 +241,10 @@ pub(crate) fn condition(template: &str) -> Option<&str> {
 
 fn evaluate(expression: &str, context: &Context) -> Result<minijinja::Value, TemplateError> {
     let explain = |error: minijinja::Error| environment::explain(&error);
-    let value =
-        environment::expression(&environment::TEXT, expression).map_err(explain)?.eval(context.values()).map_err(explain)?;
+    let value = environment::expression(&environment::TEXT, expression)
+        .map_err(explain)?
+        .eval(context.values())
+        .map_err(explain)?;
     if value.is_undefined() {
         return Err(TemplateError {
             code: tm03::TEMPLATE_FAILED,

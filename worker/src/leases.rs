@@ -115,8 +115,7 @@ impl Leases {
         };
         for ticket in unknown.intersection(strangers) {
             tracing::warn!(%ticket, "holding a task that nobody here works on; giving it back");
-            let report =
-                Report { ticket: *ticket, owner: worker.clone(), outcome: Outcome::Cancelled, run_next: None };
+            let report = Report { ticket: *ticket, owner: worker.clone(), outcome: Outcome::Cancelled, run_next: None };
             if let Err(error) = store.complete(report).await {
                 tracing::warn!(%ticket, error = %crate::error::chain(&error), "it cannot be given back yet");
             }
