@@ -152,8 +152,13 @@ fn attempt(reader: &Reader<'_>, draft: &Draft, base: TableId, now: Option<&str>)
 pub(crate) fn explained(reader: &Reader<'_>, mut meanings: Vec<(At, String)>) -> Vec<Meaning> {
     meanings.retain(|(at, _)| !at.is_empty());
     meanings.sort_by_key(|(at, _)| (at.start, at.end));
-    let mut all: Vec<Meaning> =
-        meanings.into_iter().map(|(at, meaning)| Meaning { words: reader.words(&at), meaning }).collect();
+    let mut all: Vec<Meaning> = meanings
+        .into_iter()
+        .map(|(at, meaning)| Meaning {
+            words: reader.words(&at).trim_matches([' ', ',', ';', '.', ':']).to_owned(),
+            meaning,
+        })
+        .collect();
     all.dedup();
     all
 }
