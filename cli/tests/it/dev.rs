@@ -59,6 +59,15 @@ impl Server {
         until(&format!("{run} is {state}"), || Some(self.get(&path)).filter(|run| run["state"] == state))
     }
 
+    /// Waits until a pipeline has an active version.
+    fn wait_for_pipeline(&self, name: &str) {
+        until(&format!("{name} is applied"), || {
+            let all = self.get("/api/v1/pipelines");
+            let found = all["pipelines"].as_array()?.iter().any(|p| p["name"] == name && !p["active"].is_null());
+            found.then_some(())
+        });
+    }
+
     fn stop(self) {
         self.process.signal(libc::SIGTERM);
         self.process.end().exits(0);
@@ -133,7 +142,7 @@ fn runs_are_cancelled_and_resumed_over_http() {
     let place = Place::new();
     place.write("pipelines/s.yaml", &shell("s", "echo here; touch started.txt; [ -e go.txt ] || exec sleep 600"));
     let server = Server::start(&place);
-    until("s is applied", || server.get("/api/v1/pipelines")["pipelines"].get(0).cloned());
+    server.wait_for_pipeline("s");
     let made = server.send("POST", "/api/v1/runs", &[], r#"{"pipeline": "s"}"#);
     let id = made.body["id"].as_str().expect("an id").to_owned();
     place.wait_for("started.txt");
@@ -164,11 +173,7 @@ fn definitions_are_applied_when_they_change_and_schedules_fire() {
     assert_eq!(run["trigger"], "cron");
     assert!(run["interval"]["start"].as_str() < run["interval"]["end"].as_str(), "{run}");
     place.write("pipelines/late.yaml", &shell("late", "true"));
-    until("late is applied", || {
-        let all = server.get("/api/v1/pipelines");
-        let found = all["pipelines"].as_array()?.iter().any(|p| p["name"] == "late" && !p["active"].is_null());
-        found.then_some(())
-    });
+    server.wait_for_pipeline("late");
     server.stop();
     // One run per moment, although scheduler and watcher looked many times.
     let runs = place.run(&["runs", "--pipeline", "tick", "-n", "1000", "--json"]).exits(0).json();
