@@ -93,7 +93,7 @@ fn play_all(rows: Rows, seeds: u64) {
             Err(failure) => failed.push(report(seed, &failure)),
         }
     }
-    println!("{seeds} worlds over {rows:?} in {:.1} s: {sum:?}", begun.elapsed().as_secs_f64());
+    println!("timed: {seeds} simulated worlds over {rows:?} in {:.1} s: {sum:?}", begun.elapsed().as_secs_f64());
     let first = failed[..failed.len().min(5)].join("\n");
     assert!(failed.is_empty(), "{} of {seeds} seeds failed; the first:\n{first}", failed.len());
     assert!(rows != Rows::InMemory || sum.is_rough(), "the worlds were too kind to prove anything: {sum:?}");

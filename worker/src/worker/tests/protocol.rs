@@ -224,7 +224,7 @@ async fn a_hundred_thousand_waiting_tickets_do_not_hold_up_urgent_ones() {
     let start = Instant::now();
     let run = bed.create("pipeline: u\ntasks: {x: {wait: {for: 0s}, priority: high}}").await;
     assert_eq!(bed.finished(run).await.state, RunState::Succeeded);
-    println!("one urgent task before {} waiting tickets: {:?}", bed.transport.len(), start.elapsed());
+    println!("timed: one urgent task before {} waiting tickets: {:?}", bed.transport.len(), start.elapsed());
     assert!(!bed.transport.is_empty(), "it came before the others");
     worker.stop().await;
 }

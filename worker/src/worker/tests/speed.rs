@@ -35,7 +35,7 @@ async fn measure(bed: &Bed, name: &str, text: &str) {
         assert_eq!(bed.finished(run).await.state, RunState::Succeeded);
         best = best.min(start.elapsed().as_secs_f64());
     }
-    println!("{name}: {best:.3} s (best of 5)");
+    println!("timed: {name}: {best:.3} s (best of 5)");
 }
 
 #[tokio::test(flavor = "multi_thread")]
