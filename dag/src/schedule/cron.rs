@@ -50,11 +50,11 @@ impl Cron {
             other => return Err(format!("it has {} fields, and 5 are needed, or 6 with seconds", other.len())),
         };
         let [minute, hour, day, month, weekday] = rest else { return Err("it has too few fields".to_owned()) };
-        let every_hour = HOUR.parse(hour)? == (1 << 24) - 1;
         let weekdays = WEEKDAY.parse(weekday)?;
         // Sunday has two numbers here and is the crate's first day.
         let weekdays = ((weekdays | (weekdays >> 7)) & 0x7f) << 1;
         let clock = format!("{} {} {}", SECOND.list(second)?, MINUTE.list(minute)?, HOUR.list(hour)?);
+        let every_hour = HOUR.parse(hour)? == (1 << 24) - 1;
         let (days, months, weekdays) = (DAY.list(day)?, MONTH.list(month)?, listed(weekdays));
         let told = if open(day) || open(weekday) {
             vec![format!("{clock} {days} {months} {weekdays}")]
