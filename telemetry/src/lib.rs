@@ -1,0 +1,1 @@
+//! Telemetry: Prometheus exposition and the writer of run, task and queue records.
