@@ -38,6 +38,8 @@ pub mod tm08;
 pub mod tm09;
 /// Requests in English.
 pub mod tm10;
+/// The LLM gateway.
+pub mod tm11;
 
 /// Every code, in order.
 pub fn all() -> impl Iterator<Item = Code> {
@@ -52,6 +54,7 @@ pub fn all() -> impl Iterator<Item = Code> {
         tm08::TABLE,
         tm09::TABLE,
         tm10::TABLE,
+        tm11::TABLE,
     ]
     .into_iter()
     .flatten()
