@@ -2,6 +2,11 @@
 
 mod fakes;
 mod postgres;
+mod process;
+mod redis;
+mod tls;
 
 pub use fakes::{ManualClock, SeededChance};
 pub use postgres::{Durability, Postgres, PostgresError};
+pub use redis::{Redis, RedisError, RedisOptions, Sentinel};
+pub use tls::Certificates;

@@ -5,7 +5,7 @@ use std::{
     fs, io,
     os::unix::fs::chown,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -13,8 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::sys::signal::Signal;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
+
+use crate::process::Process;
 
 /// Whether what is committed survives a power cut. Tests of behaviour need not; measurements do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +55,10 @@ pub enum PostgresError {
 /// A server. Dropped, or when its process ends in whatever way, the server ends and its folder goes.
 #[derive(Debug)]
 pub struct Postgres {
-    folder: PathBuf,
-    _ender: Ender,
+    process: Process,
+    user: Option<Account>,
+    server: PathBuf,
+    settings: Vec<&'static str>,
     databases: AtomicU32,
 }
 
@@ -82,30 +87,61 @@ impl Postgres {
         let data = folder.path().join("data");
         let args = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", USER, "-D"];
         finished("initdb", as_user(&user, &initdb).args(args).arg(&data).output()?)?;
-        let log = fs::File::create(folder.path().join("log"))?;
-        let mut command = as_user(&user, &server);
-        command.arg("-D").arg(&data).arg("-k").arg(folder.path());
-        for setting in settings(durability) {
+        let process = Process::new(folder, Signal::SIGQUIT)?;
+        let settings = settings(durability);
+        let server = Self { process, user, server, settings, databases: AtomicU32::new(0) };
+        server.again()?;
+        Ok(server)
+    }
+
+    /// Starts it again after [`Postgres::stop`] or [`Postgres::crash`], with all that was committed.
+    pub fn again(&self) -> Result<(), PostgresError> {
+        let folder = self.process.folder();
+        // What an earlier start wrote there must not be taken for this one's word.
+        let _ = fs::remove_file(self.status());
+        let mut command = as_user(&self.user, &self.server);
+        command.arg("-D").arg(folder.join("data")).arg("-k").arg(folder);
+        for setting in &self.settings {
             command.args(["-c", setting]);
         }
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        let folder = folder.keep();
-        let ender = Ender::of(child, &folder)?;
-        let server = Self { folder, _ender: ender, databases: AtomicU32::new(0) };
-        server.wait()?;
-        Ok(server)
+        self.process.start(&mut command)?;
+        self.wait()
+    }
+
+    /// Ends it as an administrator does: connections are closed, what was committed is kept.
+    pub fn stop(&self) {
+        self.process.end(Signal::SIGINT);
+    }
+
+    /// Ends it as a crash does: it is recovered from its log when it starts again.
+    pub fn crash(&self) {
+        self.process.end(Signal::SIGQUIT);
+    }
+
+    /// Freezes it with all its connections: they stay open and nothing answers.
+    pub fn pause(&self) {
+        self.process.signal_all(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.process.signal_all(Signal::SIGCONT);
+    }
+
+    fn status(&self) -> PathBuf {
+        self.process.folder().join("data/postmaster.pid")
     }
 
     /// Waits until it takes connections: the last thing it writes into its pid file is that it is ready.
     fn wait(&self) -> Result<(), PostgresError> {
         let since = Instant::now();
         loop {
-            let state = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
+            let state = fs::read_to_string(self.status()).unwrap_or_default();
             if state.lines().nth(7).is_some_and(|line| line.trim() == "ready") {
                 return Ok(());
             }
-            if since.elapsed() > PATIENCE {
-                let output = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            if since.elapsed() > PATIENCE || !self.process.is_running() {
+                let output = self.process.log();
                 return Err(PostgresError::Program { program: "postgres".into(), output });
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -123,12 +159,12 @@ impl Postgres {
 
     /// The address of a database by name.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}@localhost/{database}?host={}", self.folder.display())
+        format!("postgres://{USER}@localhost/{database}?host={}", self.process.folder().display())
     }
 
     /// The folder of its socket.
     pub fn socket_folder(&self) -> &Path {
-        &self.folder
+        self.process.folder()
     }
 }
 
@@ -191,38 +227,6 @@ fn finished(program: &str, output: Output) -> Result<String, PostgresError> {
     Err(PostgresError::Program { program: program.to_owned(), output })
 }
 
-/// A small process that outlives ours: when its input ends, because we dropped it or were killed, it ends the
-/// server and removes the folder.
-#[derive(Debug)]
-struct Ender {
-    server: Child,
-    watcher: Child,
-}
-
-const END: &str = r#"cat >/dev/null
-kill -QUIT "$1" 2>/dev/null
-tries=0
-while kill -0 "$1" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
-rm -rf "$2""#;
-
-impl Ender {
-    fn of(server: Child, folder: &Path) -> Result<Self, PostgresError> {
-        let mut command = Command::new("sh");
-        command.args(["-c", END, "sh", &server.id().to_string()]).arg(folder);
-        let watcher = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        Ok(Self { server, watcher })
-    }
-}
-
-impl Drop for Ender {
-    fn drop(&mut self) {
-        drop(self.watcher.stdin.take());
-        // Until it is waited for, a server that ended still looks alive to the watcher.
-        let _ = self.server.wait();
-        let _ = self.watcher.wait();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,6 +238,13 @@ mod tests {
         let mut connection = PgConnection::connect(&url).await.expect("a connection");
         let (one,): (i32,) = sqlx::query_as("SELECT 1").fetch_one(&mut connection).await.expect("an answer");
         assert_eq!(one, 1);
+        for end in [Postgres::stop, Postgres::crash] {
+            end(&server);
+            assert!(PgConnection::connect(&url).await.is_err());
+            server.again().expect("it comes back");
+            PgConnection::connect(&url).await.expect("a connection");
+        }
+        server.pause();
         let folder = server.socket_folder().to_owned();
         drop(server);
         assert!(!folder.exists(), "the server's folder is still there");
