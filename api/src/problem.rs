@@ -81,8 +81,14 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let status = match &error {
-            StoreError::NoRun(_) | StoreError::NoVersion(_) | StoreError::NoPipeline(_) => StatusCode::NOT_FOUND,
-            StoreError::Refused { .. } => StatusCode::CONFLICT,
+            StoreError::NoRun(_) | StoreError::NoVersion(_) | StoreError::NoPipeline(_) | StoreError::NoToken(_) => {
+                StatusCode::NOT_FOUND
+            }
+            StoreError::Refused { .. }
+            | StoreError::VersionMove { .. }
+            | StoreError::NoEarlier(_)
+            | StoreError::TokenTaken(_) => StatusCode::CONFLICT,
+            StoreError::Stale { .. } => StatusCode::PRECONDITION_FAILED,
             StoreError::Contended { .. } | StoreError::Transport(_) | StoreError::Closed => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

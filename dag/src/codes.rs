@@ -40,6 +40,8 @@ pub mod tm09;
 pub mod tm10;
 /// The LLM gateway.
 pub mod tm11;
+/// The API, and definitions as data.
+pub mod tm13;
 
 /// Every code, in order.
 pub fn all() -> impl Iterator<Item = Code> {
@@ -55,6 +57,7 @@ pub fn all() -> impl Iterator<Item = Code> {
         tm09::TABLE,
         tm10::TABLE,
         tm11::TABLE,
+        tm13::TABLE,
     ]
     .into_iter()
     .flatten()

@@ -12,6 +12,7 @@ mod check;
 pub mod codes;
 pub mod compile;
 pub mod diagnostic;
+pub mod diff;
 pub mod graph;
 pub mod id;
 pub mod invariants;

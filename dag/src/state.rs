@@ -12,12 +12,14 @@ mod rules;
 mod run;
 pub mod table;
 mod task;
+mod version;
 mod work;
 
 pub use illegal::IllegalMove;
 pub use resume::{Reset, resets};
 pub use run::{Arrival, RunDecision, RunEvent, RunEventKind, RunView, arrive, decide_run, may_start};
 pub use task::{Decision, Ending, Event, EventKind, Holder, MAX_CRASHES, Policy, TaskView, Upstream, decide};
+pub use version::{Expected, IllegalVersionMove, VERSIONS, VersionEvent, VersionState, decide_version, way_to};
 pub use work::{Change, Move, Settled, Want, Work};
 
 use std::str::FromStr;

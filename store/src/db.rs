@@ -17,6 +17,7 @@ use crate::StoreError;
 
 pub(crate) use batch::{Batch, batch, cell};
 pub(crate) use row::{Arg, Columns, Row, json};
+pub(crate) use schema::newest_step;
 
 /// A statement: one text where both databases understand it, two where not.
 #[derive(Debug, Clone, Copy)]

@@ -21,7 +21,7 @@ use crate::{StoreError, db::Tx, run::RunRecord};
 
 pub(crate) use claims::upstream;
 pub(crate) use load::{priority, run_columns, run_record, task_columns, task_view};
-pub(crate) use write::{EventRows, Offer, first_ready, publish, started};
+pub(crate) use write::{EventRows, Offer, first_ready, publish, started, write_version};
 
 /// One transaction's worth of decisions.
 pub(crate) struct Door<'t> {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use tidemill_dag::{
-    codes::tm08,
+    codes::{tm08, tm13},
     id::{RunId, VersionId},
+    state::IllegalVersionMove,
 };
 
 use crate::transport::TransportError;
@@ -80,6 +81,33 @@ pub enum StoreError {
         /// Why not.
         why: String,
     },
+    /// Somebody else changed the pipeline meanwhile.
+    #[error("pipeline `{pipeline}` is not as expected: {}", told(active.as_ref()))]
+    Stale {
+        /// The pipeline.
+        pipeline: String,
+        /// Its active version now.
+        active: Option<VersionId>,
+    },
+    /// A version cannot be moved like that.
+    #[error("version {version} of pipeline `{pipeline}` cannot be moved: {source}")]
+    VersionMove {
+        /// The pipeline.
+        pipeline: String,
+        /// The version.
+        version: VersionId,
+        /// Why not.
+        source: IllegalVersionMove,
+    },
+    /// No version was active before.
+    #[error("pipeline `{0}` has no earlier version to go back to")]
+    NoEarlier(String),
+    /// A token of that name is there.
+    #[error("there is a token `{0}` already")]
+    TokenTaken(String),
+    /// There is no such token.
+    #[error("there is no token `{0}`")]
+    NoToken(String),
     /// Tickets could not be sent; the sweep will send them.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -102,8 +130,20 @@ impl StoreError {
             Self::NoVersion(_) => tm08::NO_VERSION,
             Self::NoPipeline(_) => tm08::NO_PIPELINE,
             Self::Refused { .. } => tm08::REFUSED,
+            Self::Stale { .. } => tm13::STALE,
+            Self::VersionMove { .. } => tm13::VERSION_MOVE,
+            Self::NoEarlier(_) => tm13::NO_EARLIER,
+            Self::TokenTaken(_) => tm13::TOKEN_NAME,
+            Self::NoToken(_) => tm13::UNKNOWN_TOKEN,
             Self::Transport(_) => tm08::TRANSPORT,
             Self::Closed => tm08::CLOSED,
         }
+    }
+}
+
+fn told(active: Option<&VersionId>) -> String {
+    match active {
+        Some(version) => format!("its active version is {version}"),
+        None => "no version of it is active".to_owned(),
     }
 }

@@ -19,8 +19,10 @@ mod planned;
 mod read;
 mod run;
 mod snapshot;
+mod status;
 mod store;
 mod sweep;
+mod token;
 pub mod transport;
 mod version;
 mod work;
@@ -30,9 +32,13 @@ pub use log::{LogLine, LogQuery, LogStream, StoredLine};
 pub use run::{
     Created, EventRecord, Interval, NewRun, NewTask, Page, RunFilter, RunRecord, TaskFailure, TaskRecord, TriggerKind,
 };
+pub use status::{DatabaseFacts, Pulse, WorkerRecord};
 pub use store::Store;
+pub use token::{NewToken, TokenRecord};
 pub use transport::{DEFAULT_QUEUE, InProcess, Transport, TransportError};
-pub use version::{NewVersion, PipelineRecord, ScheduleState, VersionRecord};
+pub use version::{
+    Adopt, Adopted, NewVersion, PipelineRecord, ScheduleState, VersionMove, VersionRecord, VersionSummary,
+};
 pub use work::{Claimed, ClaimedRun, Outcome, Report, Swept, Upstream, Verdict};
 
 #[cfg(test)]

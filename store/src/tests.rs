@@ -13,6 +13,8 @@ mod races;
 mod schema;
 mod secrets;
 mod speed;
+mod tokens;
+mod versions;
 
 /// Runs every case on both databases.
 macro_rules! cases {
@@ -52,5 +54,8 @@ cases! {
     races: two_processes_claim_each_task_once, a_thousand_reports_at_once, cancel_against_complete, everything_at_once;
     definitions: versions_are_numbered_and_kept, schedules_fire_each_moment_once, runs_are_listed_page_by_page,
         cancel_and_resume, resume_waits_for_its_place, unknown_things_are_named;
+    versions: a_version_lives_and_another_takes_its_place, several_are_adopted_together_or_not_at_all,
+        of_two_people_at_once_one_wins, versions_move_as_the_table_says, one_goes_back_to_what_was_active_before;
+    tokens: tokens_are_kept_used_and_revoked, an_expired_token_frees_its_name, the_state_tells_about_itself;
     logs: lines_are_read_where_one_left_off, a_follower_misses_nothing;
 }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidemill_dag::{
+    diff::Shape,
     id::{RunId, VersionId},
+    state::{VersionEvent, VersionState},
     time::Timestamp,
 };
 
@@ -11,6 +13,10 @@ use crate::{
     Store, StoreError,
     db::{Arg, Columns, Row, Sql, tried},
 };
+
+mod adopt;
+
+pub use adopt::{Adopt, Adopted};
 
 /// A version to be saved.
 #[derive(Debug, Clone)]
@@ -44,6 +50,44 @@ pub struct VersionRecord {
     pub origin: Value,
     /// When it was first saved.
     pub created_at: Timestamp,
+    /// Where it is in its life.
+    pub state: VersionState,
+}
+
+/// A version as lists show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VersionSummary {
+    /// The content hash.
+    pub id: VersionId,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Counts from 1 within the pipeline.
+    pub number: u32,
+    /// Where it is in its life.
+    pub state: VersionState,
+    /// Where it came from.
+    pub origin: Value,
+    /// When it was first saved.
+    pub created_at: Timestamp,
+}
+
+/// One change of state of a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionMove {
+    /// Grows with time.
+    pub id: i64,
+    /// The version.
+    pub version: VersionId,
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: VersionEvent,
+    /// The state before.
+    pub from: VersionState,
+    /// The state after.
+    pub to: VersionState,
+    /// Who did it.
+    pub actor: String,
 }
 
 /// A pipeline as lists show it.
@@ -68,7 +112,7 @@ pub struct ScheduleState {
 
 macro_rules! version_columns {
     () => {
-        "v.id, v.pipeline, v.number, v.source, v.definition, v.origin, v.created_at"
+        "v.id, v.pipeline, v.number, v.source, v.definition, v.origin, v.created_at, v.state"
     };
 }
 
@@ -95,10 +139,26 @@ const ACTIVE: &str = concat!(
 const VERSIONS: &str =
     concat!("SELECT ", version_columns!(), " FROM versions AS v WHERE v.pipeline = $1 ORDER BY v.number DESC");
 
-const ACTIVATE: &str = "UPDATE pipelines SET active_version = $1 WHERE name = $2 \
-                        AND EXISTS (SELECT 1 FROM versions AS v WHERE v.id = $1 AND v.pipeline = $2) RETURNING name";
+/// `$2` is a number, a whole hash, or the first eight or more characters of one.
+const FIND: &str = concat!(
+    "SELECT ",
+    version_columns!(),
+    " FROM versions AS v WHERE v.pipeline = $1 AND (v.id = $2 OR v.number = $3 \
+     OR (length($2) >= 8 AND substr(v.id, 1, length($2)) = $2)) ORDER BY v.number LIMIT 2"
+);
+
+const SUMMARIES: &str = "SELECT id, pipeline, number, state, origin, created_at FROM versions \
+                         WHERE pipeline = $1 AND number < $2 ORDER BY number DESC LIMIT $3";
+
+const MOVES: &str = "SELECT id, version, at, event, from_state, to_state, actor FROM version_events \
+                     WHERE pipeline = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+
+const SHAPE: &str = "SELECT shape FROM versions WHERE id = $1";
 
 const PIPELINES: &str = "SELECT name, active_version, created_at FROM pipelines ORDER BY name";
+
+const PIPELINE_PAGE: &str =
+    "SELECT name, active_version, created_at FROM pipelines WHERE name > $1 ORDER BY name LIMIT $2";
 
 const SCHEDULE: &str = "SELECT through, last_run FROM schedules WHERE pipeline = $1 AND trigger_index = $2";
 
@@ -131,13 +191,6 @@ impl Store {
         tx.commit().await
     }
 
-    /// Makes a version the one that schedules and bare names run.
-    pub async fn activate(&self, pipeline: &str, version: &VersionId) -> Result<(), StoreError> {
-        let args = [version.0.as_str().into(), pipeline.into()];
-        let rows = tried!(self.desk.db.change("activate a version", ACTIVATE, &args).await)?;
-        if rows.is_empty() { Err(StoreError::NoVersion(version.clone())) } else { Ok(()) }
-    }
-
     /// The active version of a pipeline, if it has one.
     pub async fn active(&self, pipeline: &str) -> Result<Option<VersionRecord>, StoreError> {
         let rows = self.desk.db.read("load the active version", ACTIVE, &[pipeline.into()]).await?;
@@ -156,15 +209,55 @@ impl Store {
         rows.iter().map(version_record).collect()
     }
 
+    /// The version of a pipeline that a text means: its number, its hash, or the first eight or more characters of that.
+    /// Text that fits several is none.
+    pub async fn find_version(&self, pipeline: &str, text: &str) -> Result<Option<VersionRecord>, StoreError> {
+        let number: Option<i64> = (text.len() < 9).then(|| text.parse().ok()).flatten();
+        let args = [pipeline.into(), text.into(), number.unwrap_or(-1).into()];
+        let rows = self.desk.db.read("find a version", FIND, &args).await?;
+        match rows.as_slice() {
+            [one] => version_record(one).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Versions of a pipeline, newest first, with numbers below this one.
+    pub async fn version_page(
+        &self,
+        pipeline: &str,
+        below: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<VersionSummary>, StoreError> {
+        let args = [pipeline.into(), below.map_or(i64::MAX, i64::from).into(), limit.into()];
+        self.desk.db.read("list versions", SUMMARIES, &args).await?.iter().map(summary).collect()
+    }
+
+    /// What happened to the versions of a pipeline, newest first, before this entry.
+    pub async fn version_moves(
+        &self,
+        pipeline: &str,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<VersionMove>, StoreError> {
+        let args = [pipeline.into(), before.unwrap_or(i64::MAX).into(), limit.into()];
+        self.desk.db.read("list moves of versions", MOVES, &args).await?.iter().map(version_move).collect()
+    }
+
+    /// What was proved of a version when it was saved.
+    pub async fn version_shape(&self, id: &VersionId) -> Result<Option<Shape>, StoreError> {
+        let rows = self.desk.db.read("load what was proved", SHAPE, &[id.0.as_str().into()]).await?;
+        rows.first().map_or(Ok(None), |row| Columns::of(row, "versions").maybe_json("shape"))
+    }
+
     /// Every pipeline, by name.
     pub async fn pipelines(&self) -> Result<Vec<PipelineRecord>, StoreError> {
-        let read = |row| {
-            let mut columns = Columns::of(row, "pipelines");
-            let name = columns.next("name")?;
-            let active: Option<String> = columns.next("active_version")?;
-            Ok(PipelineRecord { name, active: active.map(VersionId), created_at: columns.next("created_at")? })
-        };
-        self.desk.db.read("list pipelines", PIPELINES, &[]).await?.iter().map(read).collect()
+        self.desk.db.read("list pipelines", PIPELINES, &[]).await?.iter().map(pipeline_record).collect()
+    }
+
+    /// Pipelines by name, those after this one.
+    pub async fn pipeline_page(&self, after: &str, limit: u32) -> Result<Vec<PipelineRecord>, StoreError> {
+        let args = [after.into(), limit.into()];
+        self.desk.db.read("list pipelines", PIPELINE_PAGE, &args).await?.iter().map(pipeline_record).collect()
     }
 
     /// What a schedule has done; none if it was never looked at.
@@ -195,5 +288,38 @@ fn version_record(row: &Row) -> Result<VersionRecord, StoreError> {
         definition: columns.json("definition")?,
         origin: columns.json("origin")?,
         created_at: columns.next("created_at")?,
+        state: columns.word("state")?,
     })
+}
+
+fn summary(row: &Row) -> Result<VersionSummary, StoreError> {
+    let mut columns = Columns::of(row, "versions");
+    Ok(VersionSummary {
+        id: VersionId(columns.next("id")?),
+        pipeline: columns.next("pipeline")?,
+        number: columns.next("number")?,
+        state: columns.word("state")?,
+        origin: columns.json("origin")?,
+        created_at: columns.next("created_at")?,
+    })
+}
+
+fn version_move(row: &Row) -> Result<VersionMove, StoreError> {
+    let mut columns = Columns::of(row, "version_events");
+    Ok(VersionMove {
+        id: columns.next("id")?,
+        version: VersionId(columns.next("version")?),
+        at: columns.next("at")?,
+        event: columns.word("event")?,
+        from: columns.word("from_state")?,
+        to: columns.word("to_state")?,
+        actor: columns.next("actor")?,
+    })
+}
+
+fn pipeline_record(row: &Row) -> Result<PipelineRecord, StoreError> {
+    let mut columns = Columns::of(row, "pipelines");
+    let name = columns.next("name")?;
+    let active: Option<String> = columns.next("active_version")?;
+    Ok(PipelineRecord { name, active: active.map(VersionId), created_at: columns.next("created_at")? })
 }

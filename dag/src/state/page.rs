@@ -2,16 +2,20 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::table::{Arrow, RUNS, TASKS};
+use super::{
+    VERSIONS,
+    table::{Arrow, RUNS, TASKS},
+};
 
 /// The whole page.
 pub fn page() -> String {
     let mut out = String::from(
-        "# States\n\nThe lives of runs and tasks. This page is printed from the tables in `dag/src/state/table.rs`, and a test\n\
-         compares the two. What has no arrow is refused and changes nothing.\n",
+        "# States\n\nThe lives of runs, tasks and versions. This page is printed from the tables in `dag/src/state/table.rs` and\n\
+         `dag/src/state/version.rs`, and a test compares the two. What has no arrow is refused and changes nothing.\n",
     );
     section(&mut out, "Runs", "queued", RUNS);
     section(&mut out, "Tasks", "blocked", TASKS);
+    section(&mut out, "Versions", "draft", VERSIONS);
     out
 }
 

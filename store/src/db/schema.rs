@@ -7,19 +7,34 @@ use sqlx::{
 
 use super::Db;
 
+/// Every step: its number, and its file. To add one: a line here and a file of that name in both folders.
 macro_rules! steps {
     ($folder:literal) => {
-        steps!($folder: 1 "pipelines", 2 "runs", 3 "tasks", 4 "events", 5 "logs", 6 "schedules")
+        steps!($folder:
+            1 "0001_pipelines",
+            2 "0002_runs",
+            3 "0003_tasks",
+            4 "0004_events",
+            5 "0005_logs",
+            6 "0006_schedules",
+            50 "0050_version_states",
+            51 "0051_api_tokens",
+        )
     };
-    ($folder:literal: $($number:literal $name:literal),*) => {
+    ($folder:literal: $($number:literal $name:literal),* $(,)?) => {
         Migrator::with_migrations(vec![$(Migration::new(
             $number,
-            $name.into(),
+            $name[5..].into(),
             MigrationType::Simple,
-            include_str!(concat!("../../../migrations/", $folder, "/000", $number, "_", $name, ".sql")).into_sql_str(),
+            include_str!(concat!("../../../migrations/", $folder, "/", $name, ".sql")).into_sql_str(),
             false,
         )),*])
     };
+}
+
+/// The number of the newest step that this program knows.
+pub(crate) fn newest_step() -> i64 {
+    steps!("sqlite").iter().map(|step| step.version).max().unwrap_or_default()
 }
 
 /// Processes that open one database at the same time wait for each other: PostgreSQL by the migrator's own lock,

@@ -3,18 +3,51 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use tidemill_dag::{
-    id::{Attempt, Ordinal, RunId, TaskKey, Ticket},
+    id::{Attempt, Ordinal, RunId, TaskKey, Ticket, VersionId},
     spec::Priority,
-    state::{Change, Event, EventKind, IllegalMove, Move, RunState, RunView, TaskState, TaskView},
+    state::{
+        Change, Event, EventKind, IllegalMove, Move, RunState, RunView, TaskState, TaskView, VersionEvent, VersionState,
+    },
     time::Timestamp,
 };
 
 use super::{After, Door, Note};
 use crate::{
     StoreError, Transport,
-    db::{Batch, Sql, Tx, batch, json},
+    db::{Arg, Batch, Sql, Tx, batch, json},
     work::{Outcome, Report},
 };
+
+/// A version's state; the row must still be what the decision was made on.
+const VERSION: &str = "UPDATE versions SET state = $1 WHERE id = $2 AND pipeline = $3 AND state = $4";
+
+/// The pipeline's word for its active version follows.
+const ACTIVE: &str = "UPDATE pipelines SET active_version = CASE WHEN $1 = 'active' THEN $2 END WHERE name = $3";
+
+const VERSION_EVENT: &str = "INSERT INTO version_events (pipeline, version, at, event, from_state, to_state, actor) \
+                             VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+/// Writes one move of a version of a locked pipeline, with its audit row.
+pub(crate) async fn write_version(
+    tx: &mut Tx,
+    (pipeline, version): (&str, &VersionId),
+    (from, event, to): (VersionState, VersionEvent, VersionState),
+    (now, actor): (Timestamp, &str),
+) -> Result<(), StoreError> {
+    let id = || Arg::from(version.0.as_str());
+    let args = [to.name().into(), id(), pipeline.into(), from.name().into()];
+    if tx.run("move a version", VERSION, &args).await? != 1 {
+        return Err(StoreError::Contended { action: "move a version" });
+    }
+    if from == VersionState::Active || to == VersionState::Active {
+        let args = [to.name().into(), id(), pipeline.into()];
+        tx.run("name the active version", ACTIVE, &args).await?;
+    }
+    let words = [event.name(), from.name(), to.name(), actor].map(Arg::from);
+    let [event, from, to, actor] = words;
+    let args = [pipeline.into(), id(), now.into(), event, from, to, actor];
+    tx.run("write the audit trail of versions", VERSION_EVENT, &args).await.map(drop)
+}
 
 /// A ticket to send, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -46,7 +46,7 @@ async fn postgres_has_the_schema_it_should() {
 }
 
 /// Rows that no life leads to.
-const IMPOSSIBLE: [&str; 9] = [
+const IMPOSSIBLE: [&str; 11] = [
     "UPDATE tasks SET state = 'running'",
     "UPDATE tasks SET state = 'waiting', offered_at = NULL",
     "UPDATE tasks SET owner = 'w'",
@@ -56,6 +56,9 @@ const IMPOSSIBLE: [&str; 9] = [
     "UPDATE tasks SET up_pending = 1",
     "UPDATE runs SET state = 'succeeded'",
     "UPDATE runs SET tasks_left = 2",
+    "UPDATE versions SET state = 'forgotten'",
+    "INSERT INTO version_events (pipeline, version, at, event, from_state, to_state, actor) \
+     SELECT pipeline, id, 1, 'activate', 'active', 'active', 'nobody' FROM versions",
 ];
 
 async fn forbids(bed: &Bed) {

@@ -1,0 +1,122 @@
+//! How the state itself is: for health, for the doctor, and for whoever asks who works.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tidemill_dag::{id::WorkerId, time::Timestamp};
+
+use crate::{
+    Store, StoreError,
+    db::{Columns, Db, Sql},
+};
+
+/// What waits to be moved on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// Tasks that any worker may take.
+    pub ready: u32,
+    /// Since when the first of them is.
+    pub ready_since: Option<Timestamp>,
+    /// Since when the first lease or wake-up time is over that nobody has looked at.
+    pub overdue_since: Option<Timestamp>,
+}
+
+/// A worker process that holds something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WorkerRecord {
+    /// How it names itself.
+    pub worker: WorkerId,
+    /// How many tasks it has.
+    pub tasks: u32,
+    /// When the first of its leases ends.
+    pub lease_until: Timestamp,
+    /// When it began the oldest of them.
+    pub since: Option<Timestamp>,
+}
+
+/// The database as it presents itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DatabaseFacts {
+    /// `sqlite` or `postgres`.
+    pub kind: &'static str,
+    /// Its version.
+    pub version: String,
+    /// What time it has; SQLite has none of its own.
+    pub time: Option<Timestamp>,
+    /// The newest step of the schema that was done.
+    pub schema: i64,
+    /// The newest step that this program knows.
+    pub known: i64,
+}
+
+const PING: &str = "SELECT COUNT(*) FROM schedules WHERE pipeline = ''";
+
+const READY: &str = "SELECT COUNT(*), MIN(ready_at) FROM tasks WHERE state = 'ready'";
+
+const OVERDUE: &str = "SELECT MIN(at) FROM (SELECT MIN(lease_until) AS at FROM tasks WHERE state = 'running' \
+                       UNION ALL SELECT MIN(wake_at) FROM tasks WHERE state = 'waiting') AS due WHERE at < $1";
+
+const WORKERS: &str = "SELECT owner, COUNT(*), MIN(lease_until), MIN(started_at) FROM tasks WHERE state = 'running' \
+                       AND owner IS NOT NULL GROUP BY owner ORDER BY owner";
+
+const FACTS: Sql = Sql {
+    sqlite: "SELECT sqlite_version(), NULL, (SELECT MAX(version) FROM _sqlx_migrations WHERE success)",
+    postgres: "SELECT current_setting('server_version'), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, \
+               (SELECT MAX(version) FROM _sqlx_migrations WHERE success)",
+};
+
+impl Store {
+    /// Asks the database something small; returns how long the answer took.
+    pub async fn ping(&self) -> Result<Duration, StoreError> {
+        let start = self.desk.clock.now();
+        self.desk.db.read("ask for a sign of life", PING, &[]).await?;
+        Ok(self.desk.clock.now().since(start))
+    }
+
+    /// What waits to be moved on.
+    pub async fn pulse(&self) -> Result<Pulse, StoreError> {
+        let now = self.desk.clock.now();
+        let mut pulse = Pulse::default();
+        if let Some(row) = self.desk.db.read("count ready tasks", READY, &[]).await?.first() {
+            let mut columns = Columns::of(row, "tasks");
+            pulse.ready = columns.next("ready")?;
+            pulse.ready_since = columns.next("ready_at")?;
+        }
+        if let Some(row) = self.desk.db.read("look for what is overdue", OVERDUE, &[now.into()]).await?.first() {
+            pulse.overdue_since = Columns::of(row, "tasks").next("at")?;
+        }
+        Ok(pulse)
+    }
+
+    /// Workers that hold tasks.
+    pub async fn busy_workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
+        let read = |row| {
+            let mut columns = Columns::of(row, "tasks");
+            Ok(WorkerRecord {
+                worker: columns.next("owner")?,
+                tasks: columns.next("tasks")?,
+                lease_until: columns.next("lease_until")?,
+                since: columns.next("started_at")?,
+            })
+        };
+        self.desk.db.read("list workers", WORKERS, &[]).await?.iter().map(read).collect()
+    }
+
+    /// The database as it presents itself.
+    pub async fn database(&self) -> Result<DatabaseFacts, StoreError> {
+        let kind = match &self.desk.db {
+            Db::Sqlite { .. } => "sqlite",
+            Db::Postgres(_) => "postgres",
+        };
+        let rows = self.desk.db.read("ask the database about itself", FACTS, &[]).await?;
+        let row = rows.first().ok_or(StoreError::Closed)?;
+        let mut columns = Columns::of(row, "the database");
+        Ok(DatabaseFacts {
+            kind,
+            version: columns.next("version")?,
+            time: columns.next("time")?,
+            schema: columns.next("schema")?,
+            known: crate::db::newest_step(),
+        })
+    }
+}
