@@ -20,7 +20,7 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "-p", "tidemill-cli", "--bin", "tidemill"])
+            .args(["build", "--quiet", "--workspace", "--bin", "tidemill"])
             .current_dir(root())
             .status()
             .expect("cargo runs");
