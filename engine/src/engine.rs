@@ -6,7 +6,7 @@ use std::{fmt, future::Future, path::PathBuf, sync::Arc, thread};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use datafusion::execution::{
-    SendableRecordBatchStream,
+    SendableRecordBatchStream, SessionState,
     disk_manager::{DiskManagerBuilder, DiskManagerMode},
     runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
 };
@@ -18,7 +18,7 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 
-use crate::{EngineError, Rows, Session};
+use crate::{EngineError, Rows, Session, session};
 
 /// Batches that may wait between the engine's threads and whoever takes them.
 const WAITING_BATCHES: usize = 2;
@@ -67,6 +67,7 @@ pub struct Engine {
 
 struct Shared {
     environment: RuntimeEnv,
+    blank: SessionState,
     memory: Arc<pool::Whole>,
     threads: Threads,
     config: EngineConfig,
@@ -115,7 +116,8 @@ impl Engine {
             .build()
             .map_err(|error| start(error.to_string()))?;
         let memory = pool::Whole::new(config.memory_bytes);
-        Ok(Self { shared: Arc::new(Shared { environment, memory, threads: Threads(Some(runtime)), config }) })
+        let blank = session::blank(&config, &environment);
+        Ok(Self { shared: Arc::new(Shared { environment, blank, memory, threads: Threads(Some(runtime)), config }) })
     }
 
     /// A session for one task: its own relations, the engine's limits. `now()` and `current_date` are `now`.
@@ -136,6 +138,11 @@ impl Engine {
     /// What one session may use.
     pub(crate) fn share_bytes(&self) -> usize {
         self.shared.config.memory_bytes / self.shared.config.tasks
+    }
+
+    /// What every session begins with.
+    pub(crate) fn blank(&self) -> &SessionState {
+        &self.shared.blank
     }
 
     /// The engine's disk and caches with memory of its own for one session.

@@ -17,9 +17,14 @@ use tidemill_dag::time::Timestamp;
 
 pub(crate) use checked::{Checked, Operation, original};
 
-/// Registers all of them over the built-in ones.
-pub(crate) fn register(state: &mut SessionState, now: Timestamp) {
-    let mut scalars = vec![ScalarUDF::new_from_impl(time::Now::new(now))];
+/// What `now()` means from here on.
+pub(crate) fn set_moment(state: &mut SessionState, now: Timestamp) {
+    drop(state.register_udf(Arc::new(ScalarUDF::new_from_impl(time::Now::new(now)))));
+}
+
+/// Registers all of them over the built-in ones, but the moment.
+pub(crate) fn register(state: &mut SessionState) {
+    let mut scalars = Vec::new();
     if let Ok(inner) = state.udf("to_timestamp_micros") {
         scalars.push(ScalarUDF::new_from_impl(time::ToTimestamp::new(inner)));
     }

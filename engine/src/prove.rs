@@ -2,15 +2,23 @@
 
 mod load;
 mod place;
+mod tables;
 mod task;
 
 use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
+use futures::{StreamExt, future::BoxFuture, stream};
 use tidemill_connectors::Connections;
-use tidemill_dag::{compile::Compiled, diagnostic::Diagnostic, template::Context};
+use tidemill_dag::{compile::Compiled, diagnostic::Diagnostic, id::Ordinal, plan::Relation, template::Context};
+
+use tables::Tables;
+use task::{Found, Shared};
 
 use crate::{ColumnLineage, Engine, ScanFacts};
+
+/// At most so many tasks are typed side by side: enough for any machine, few enough to hold in memory.
+const AT_ONCE: usize = 64;
 
 /// What the dry run found out.
 #[derive(Debug, Clone, Default)]
@@ -46,11 +54,50 @@ pub async fn prove(
     connections: &Connections,
     sample: &Context,
 ) -> Result<Proof, Vec<Diagnostic>> {
-    let mut prover = task::Prover::new(engine, compiled, connections, sample);
+    let mut errors: Vec<Vec<Diagnostic>> = Vec::new();
+    let mut tables = Tables::default();
     for (_, planned) in compiled.plan.iter() {
-        prover.task(planned).await;
+        let troubles = tables.learn(connections, planned).await;
+        errors.push(troubles.into_iter().map(|it| task::told(compiled, &it.path, &it.error)).collect());
     }
-    prover.finish()
+    let mut shared = Shared { engine, compiled, connections, sample, tables, columns: BTreeMap::new() };
+    let mut proof = Proof::default();
+    for level in levels(compiled) {
+        let mut proving: Vec<BoxFuture<'_, Found>> = Vec::with_capacity(level.len());
+        for planned in level.iter().filter_map(|ordinal| compiled.plan.get(*ordinal)) {
+            proving.push(Box::pin(task::prove(&shared, planned)));
+        }
+        let found: Vec<Found> = stream::iter(proving).buffered(AT_ONCE).collect().await;
+        for (ordinal, found) in level.iter().zip(found) {
+            shared.columns.extend(found.columns);
+            proof.tasks.extend(found.tasks);
+            proof.warnings.extend(found.warnings);
+            errors[at(*ordinal)].extend(found.errors);
+        }
+    }
+    let errors: Vec<Diagnostic> = errors.into_iter().flatten().collect();
+    if errors.is_empty() { Ok(proof) } else { Err(errors) }
+}
+
+/// Tasks that read nothing of each other, level by level.
+fn levels(compiled: &Compiled) -> Vec<Vec<Ordinal>> {
+    let mut level_of: Vec<usize> = Vec::new();
+    let mut levels: Vec<Vec<Ordinal>> = Vec::new();
+    for (ordinal, planned) in compiled.plan.iter() {
+        let upstream = planned.reads.iter().filter_map(|relation| match relation {
+            Relation::Task { ordinal, .. } => level_of.get(at(*ordinal)),
+            Relation::View { .. } | Relation::Table { .. } => None,
+        });
+        let level = upstream.max().map_or(0, |level| level + 1);
+        level_of.push(level);
+        levels.resize_with(levels.len().max(level + 1), Vec::new);
+        levels[level].push(ordinal);
+    }
+    levels
+}
+
+fn at(ordinal: Ordinal) -> usize {
+    usize::try_from(ordinal.0).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

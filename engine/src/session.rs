@@ -12,7 +12,7 @@ use datafusion::{
     },
     common::TableReference,
     datasource::{ViewTable, empty::EmptyTable},
-    execution::{SessionState, SessionStateBuilder, context::SQLOptions},
+    execution::{SessionState, SessionStateBuilder, context::SQLOptions, runtime_env::RuntimeEnv},
     logical_expr::LogicalPlan,
     prelude::SessionConfig,
     sql::parser::Statement as ParsedStatement,
@@ -22,7 +22,7 @@ use tidemill_connectors::{Connection, TableInfo};
 use tidemill_dag::time::Timestamp;
 
 use crate::{
-    DatasetFiles, Engine, EngineError, Manifest, Rows, SqlPlace,
+    DatasetFiles, Engine, EngineConfig, EngineError, Manifest, Rows, SqlPlace,
     analysis::{self, Analysis},
     functions,
     name::{self, HOME},
@@ -34,28 +34,28 @@ use crate::{
 ///
 /// Only queries run here: no statement that defines, changes, copies, sets or explains anything, no table
 /// function that opens a file, no schema of system tables. Names keep their case ([`crate::name`]).
+#[derive(Clone)]
 pub struct Session {
     engine: Engine,
     state: SessionState,
+    share: run::Share,
     relations: BTreeMap<String, SchemaRef>,
+}
+
+/// A query that was planned and analysed.
+pub(crate) struct Typed {
+    plan: LogicalPlan,
+    pub(crate) analysis: Analysis,
 }
 
 impl Session {
     pub(crate) fn new(engine: Engine, now: Timestamp) -> Self {
-        let catalogs = Arc::new(MemoryCatalogProviderList::new());
-        let mut state = SessionStateBuilder::new()
-            .with_config(config(&engine))
-            .with_runtime_env(engine.environment())
-            .with_catalog_list(catalogs)
-            .with_default_features()
-            .with_type_planner(Arc::new(rules::MicrosecondTypes))
-            .with_analyzer_rule(Arc::new(rules::CheckedArithmetic))
-            .build();
-        forget_file_formats(state.table_factories_mut());
-        functions::register(&mut state, now);
-        let props = state.execution_props_mut();
-        props.query_execution_start_time = Some(now.to_utc());
-        Self { engine, state, relations: BTreeMap::new() }
+        let mut state = engine.blank().clone();
+        state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
+        functions::set_moment(&mut state, now);
+        state.execution_props_mut().query_execution_start_time = Some(now.to_utc());
+        let share = run::Share { environment: engine.environment(), bytes: engine.share_bytes() };
+        Self { engine, state, share, relations: BTreeMap::new() }
     }
 
     /// A connection's table under `name`, written as in SQL (`flights.flights`, or a task's name). Nothing is
@@ -110,9 +110,17 @@ impl Session {
     pub async fn add_view(&mut self, name: &str, sql: &str) -> Result<SchemaRef, EngineError> {
         let plan = self.plan(sql).await?;
         // The type that readers see must be the one after coercion (of unions, for example).
-        let analysed = self.analyse(plan.clone())?;
-        let schema = unique_columns(analysed.schema().inner())?;
-        self.register(name, Arc::new(ViewTable::new(plan, Some(sql.to_owned()))))?;
+        let schema = unique_columns(self.analyse(plan.clone())?.schema().inner())?;
+        self.add_plan(name, plan, schema)
+    }
+
+    /// The same for a query that was typed in this session.
+    pub(crate) fn add_typed(&mut self, name: &str, typed: &Typed) -> Result<SchemaRef, EngineError> {
+        self.add_plan(name, typed.plan.clone(), SchemaRef::clone(&typed.analysis.schema))
+    }
+
+    fn add_plan(&mut self, name: &str, plan: LogicalPlan, schema: SchemaRef) -> Result<SchemaRef, EngineError> {
+        self.register(name, Arc::new(ViewTable::new(plan, None)))?;
         self.relations.insert(name.to_owned(), SchemaRef::clone(&schema));
         Ok(schema)
     }
@@ -135,14 +143,20 @@ impl Session {
     /// # Errors
     /// The query is not valid.
     pub async fn analyze(&self, sql: &str) -> Result<Analysis, EngineError> {
+        self.typed(sql).await.map(|typed| typed.analysis)
+    }
+
+    /// The same, with the plan, to be added as a view.
+    pub(crate) async fn typed(&self, sql: &str) -> Result<Typed, EngineError> {
         let plan = self.plan(sql).await?;
-        let analysed = self.analyse(plan)?;
+        let analysed = self.analyse(plan.clone())?;
         let optimised = self.state.optimizer().optimize(analysed.clone(), &self.state, |_, _| {})?;
-        Ok(Analysis {
+        let analysis = Analysis {
             schema: unique_columns(analysed.schema().inner())?,
             lineage: analysis::lineage(&analysed, &|found| self.written(found))?,
             pushdown: analysis::pushdown(&optimised, &|found| self.written(found))?,
-        })
+        };
+        Ok(Typed { plan, analysis })
     }
 
     /// Runs a query.
@@ -186,7 +200,7 @@ impl Session {
     pub(crate) fn run_plan(&self, plan: LogicalPlan) -> Result<Rows, EngineError> {
         let analysed = self.analyse(plan)?;
         let schema = unique_columns(analysed.schema().inner())?;
-        let ways = run::ways(&self.state, analysed, self.engine.share_bytes());
+        let ways = run::ways(&self.state, &self.share, analysed);
         Ok(self.engine.produce(schema, ways))
     }
 
@@ -302,8 +316,22 @@ fn resolve(name: &str) -> Result<TableReference, EngineError> {
     name::table_reference(name)
 }
 
-fn config(engine: &Engine) -> SessionConfig {
-    let limits = engine.config();
+/// What every session begins with: rules, functions and limits, but no relations and no moment. Made once per
+/// engine, because registering all functions takes longer than planning a query.
+pub(crate) fn blank(limits: &EngineConfig, environment: &RuntimeEnv) -> SessionState {
+    let mut state = SessionStateBuilder::new()
+        .with_config(config(limits))
+        .with_runtime_env(Arc::new(environment.clone()))
+        .with_default_features()
+        .with_type_planner(Arc::new(rules::MicrosecondTypes))
+        .with_analyzer_rule(Arc::new(rules::CheckedArithmetic))
+        .build();
+    forget_file_formats(state.table_factories_mut());
+    functions::register(&mut state);
+    state
+}
+
+fn config(limits: &EngineConfig) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_target_partitions(limits.partitions)
         .with_create_default_catalog_and_schema(false)

@@ -1,9 +1,6 @@
 //! One task after the other, each with the columns that those before it give.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::SchemaRef;
 use tidemill_connectors::{Connection, Connections, TableInfo};
@@ -16,16 +13,20 @@ use tidemill_dag::{
     template::{self, Context},
 };
 
-use super::{Proof, ProvedTask, load, place};
+use super::{
+    ProvedTask, load, place,
+    tables::{self, Tables},
+};
 use crate::{
-    ColumnLineage, Direct, Engine, EngineError, Influence, Session, Source, Use,
+    Analysis, ColumnLineage, Direct, Engine, EngineError, Influence, Session, Source, Use,
     check::{Rule, find_column, tested},
     dataset::storable,
+    session::Typed,
 };
 
 /// What is known of a relation's columns.
 #[derive(Debug, Clone)]
-enum Columns {
+pub(super) enum Columns {
     Known(SchemaRef),
     /// Only the run will tell.
     Later,
@@ -42,27 +43,52 @@ impl Columns {
     }
 }
 
-pub(super) struct Prover<'a> {
-    engine: &'a Engine,
-    compiled: &'a Compiled,
-    connections: &'a Connections,
-    sample: &'a Context,
-    /// Tables are looked up once, whoever reads them.
-    described: HashMap<(String, String), Option<TableInfo>>,
+/// What all tasks of a definition share while they are proved.
+pub(super) struct Shared<'a> {
+    pub engine: &'a Engine,
+    pub compiled: &'a Compiled,
+    pub connections: &'a Connections,
+    pub sample: &'a Context,
+    pub tables: Tables,
     /// The columns of every task so far, views too.
-    columns: BTreeMap<String, Columns>,
-    proof: Proof,
-    errors: Vec<Diagnostic>,
+    pub columns: BTreeMap<String, Columns>,
+}
+
+/// What was found out about one task.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Its own columns and those of its views.
+    pub columns: BTreeMap<String, Columns>,
+    pub tasks: BTreeMap<String, ProvedTask>,
+    pub warnings: Vec<Diagnostic>,
+    pub errors: Vec<Diagnostic>,
+}
+
+struct Prover<'a> {
+    shared: &'a Shared<'a>,
+    found: Found,
+}
+
+/// Proves one task whose upstreams are proved.
+pub(super) async fn prove(shared: &Shared<'_>, planned: &PlannedTask) -> Found {
+    let mut prover = Prover { shared, found: Found::default() };
+    prover.task(planned).await;
+    prover.found
 }
 
 /// A task's session, and what it lacks.
 struct Room {
-    session: Session,
+    /// Shared with the engine's threads while they plan.
+    session: Arc<Session>,
     /// Relations without known columns, as they are written in SQL.
     missing: BTreeMap<String, Columns>,
 }
 
 impl Room {
+    fn session(&mut self) -> &mut Session {
+        Arc::make_mut(&mut self.session)
+    }
+
     fn columns(&self, name: &str) -> Columns {
         match (self.session.relations().get(name), self.missing.get(name)) {
             (Some(schema), _) => Columns::Known(SchemaRef::clone(schema)),
@@ -73,7 +99,7 @@ impl Room {
 
     fn add(&mut self, name: &str, columns: Columns) {
         if let Columns::Known(schema) = &columns
-            && self.session.add_empty(name, SchemaRef::clone(schema)).is_ok()
+            && self.session().add_empty(name, SchemaRef::clone(schema)).is_ok()
         {
             return;
         }
@@ -81,45 +107,16 @@ impl Room {
     }
 }
 
-impl<'a> Prover<'a> {
-    pub(super) fn new(
-        engine: &'a Engine,
-        compiled: &'a Compiled,
-        connections: &'a Connections,
-        sample: &'a Context,
-    ) -> Self {
-        Self {
-            engine,
-            compiled,
-            connections,
-            sample,
-            described: HashMap::new(),
-            columns: BTreeMap::new(),
-            proof: Proof::default(),
-            errors: Vec::new(),
-        }
-    }
-
-    pub(super) fn finish(self) -> Result<Proof, Vec<Diagnostic>> {
-        if self.errors.is_empty() { Ok(self.proof) } else { Err(self.errors) }
-    }
-
-    pub(super) async fn task(&mut self, planned: &PlannedTask) {
-        let own = (planned.name.as_str(), &planned.task.kind);
-        for (name, kind) in planned.views.iter().map(|view| (view.name.as_str(), &view.kind)).chain([own]) {
-            if let TaskKind::Extract(extract) = kind {
-                // First, so that what is wrong is told at the place that says it.
-                self.describe(&extract.connection, &extract.table, &format!("tasks.{name}.extract.table")).await;
-            }
-        }
-        let mut room = self.room(planned).await;
+impl Prover<'_> {
+    async fn task(&mut self, planned: &PlannedTask) {
+        let mut room = self.room(planned);
         for view in &planned.views {
             let columns = match &view.kind {
                 TaskKind::Extract(extract) => self.extract(&view.name, extract, &mut room).await,
                 TaskKind::Sql(sql) => self.view(&view.name, sql, &mut room).await,
                 _ => Columns::Broken,
             };
-            self.columns.insert(view.name.clone(), columns);
+            self.found.columns.insert(view.name.clone(), columns);
         }
         let columns = match &planned.task.kind {
             TaskKind::Extract(extract) => {
@@ -151,33 +148,31 @@ impl<'a> Prover<'a> {
             | TaskKind::Notify(_) => Columns::Broken,
         };
         if matches!(columns, Columns::Later) {
-            self.proof.tasks.entry(planned.name.clone()).or_default();
+            self.found.tasks.entry(planned.name.clone()).or_default();
         }
-        self.columns.insert(planned.name.clone(), columns);
+        self.found.columns.insert(planned.name.clone(), columns);
     }
 
     /// A session with what the task reads, except its own views.
-    async fn room(&mut self, planned: &PlannedTask) -> Room {
-        let session = self.engine.session(self.sample.run.started);
+    fn room(&mut self, planned: &PlannedTask) -> Room {
+        let shared = self.shared;
+        let session = Arc::new(shared.engine.session(shared.sample.run.started));
         let mut room = Room { session, missing: BTreeMap::new() };
         for relation in &planned.reads {
             match relation {
                 Relation::Task { name, ordinal } => {
-                    let from = self.compiled.plan.get(*ordinal).and_then(|task| self.columns.get(&task.name));
+                    let from = shared.compiled.plan.get(*ordinal).and_then(|task| shared.columns.get(&task.name));
                     room.add(name, from.cloned().unwrap_or(Columns::Broken));
                 }
                 Relation::View { .. } => {}
                 Relation::Table { connection, table, written } => {
-                    let path = match &planned.task.kind {
-                        TaskKind::Sql(sql) => sql_path(&planned.name, sql).0,
-                        other => format!("tasks.{}.{}", planned.name, other.name()),
-                    };
-                    let Some((connection, info)) = self.describe(connection, table, &path).await else {
+                    let Some((connection, info)) = self.described(connection, table) else {
                         room.missing.insert(written.clone(), Columns::Broken);
                         continue;
                     };
-                    if let Err(error) = room.session.add_described(written, connection, &info, &[]) {
-                        self.report(&path, self.compiled.places.of(&path), &error);
+                    if let Err(error) = room.session().add_described(written, connection, &info, &[]) {
+                        let path = tables::mentioned(planned);
+                        self.report(&path, shared.compiled.places.of(&path), &error);
                         room.missing.insert(written.clone(), Columns::Broken);
                     }
                 }
@@ -186,34 +181,21 @@ impl<'a> Prover<'a> {
         room
     }
 
-    /// A table's columns; what is wrong is reported the first time.
-    async fn describe(
-        &mut self,
-        connection: &str,
-        table: &str,
-        path: &str,
-    ) -> Option<(Arc<dyn Connection>, TableInfo)> {
-        // A name that is not there was reported when the definition was read.
-        let found = Arc::clone(self.connections.get(connection)?);
-        let key = (connection.to_owned(), table.to_owned());
-        if let Some(known) = self.described.get(&key) {
-            return known.clone().map(|info| (found, info));
-        }
-        let info = match found.describe(table).await {
-            Ok(info) => Some(info),
-            Err(error) => {
-                self.report(path, self.compiled.places.of(path), &EngineError::from(error));
-                None
-            }
-        };
-        self.described.insert(key, info.clone());
-        info.map(|info| (found, info))
+    /// A table's columns; what is wrong with it was reported when it was looked up.
+    fn described(&self, connection: &str, table: &str) -> Option<(Arc<dyn Connection>, TableInfo)> {
+        let found = Arc::clone(self.shared.connections.get(connection)?);
+        self.shared.tables.get(connection, table).map(|info| (found, info.clone()))
+    }
+
+    /// Types a query on the engine's threads, so that tasks that do not wait for each other are proved side by side.
+    async fn typed(&self, room: &Room, sql: &str) -> Result<Typed, EngineError> {
+        let (session, sql) = (Arc::clone(&room.session), sql.to_owned());
+        self.shared.engine.run(async move { session.typed(&sql).await }).await
     }
 
     async fn extract(&mut self, name: &str, extract: &Extract, room: &mut Room) -> Columns {
         let path = format!("tasks.{name}.extract");
-        let within = format!("{path}.table");
-        let Some((connection, info)) = self.describe(&extract.connection, &extract.table, &within).await else {
+        let Some((connection, info)) = self.described(&extract.connection, &extract.table) else {
             return self.lost(name, room, Columns::Broken);
         };
         let mut complete = true;
@@ -223,23 +205,22 @@ impl<'a> Prover<'a> {
                     find_column(&info.schema, column).map(|_| ()).and_then(|()| not_exact(&info, column))
             {
                 let at = format!("{path}.columns[{index}]");
-                self.report(&at, self.compiled.places.of(&at), &error);
+                self.report(&at, self.shared.compiled.places.of(&at), &error);
                 complete = false;
             }
         }
         if !complete {
             return self.lost(name, room, Columns::Broken);
         }
-        match room.session.add_described(name, connection, &info, &extract.columns) {
+        match room.session().add_described(name, connection, &info, &extract.columns) {
             Err(error) => {
-                self.report(&path, self.compiled.places.of(&path), &error);
+                self.report(&path, self.shared.compiled.places.of(&path), &error);
                 self.lost(name, room, Columns::Broken)
             }
             Ok(schema) => {
                 let relation = format!("{}.{}", extract.connection, extract.table);
-                let pushdown = match room.session.analyze(&format!("SELECT * FROM {}", crate::name::quote(name))).await
-                {
-                    Ok(analysis) => analysis.pushdown,
+                let pushdown = match self.typed(room, &format!("SELECT * FROM {}", crate::name::quote(name))).await {
+                    Ok(typed) => typed.analysis.pushdown,
                     Err(_) => Vec::new(),
                 };
                 let proved = ProvedTask {
@@ -247,53 +228,55 @@ impl<'a> Prover<'a> {
                     lineage: schema.fields().iter().map(|field| unchanged(&relation, field.name())).collect(),
                     pushdown,
                 };
-                self.proof.tasks.insert(name.to_owned(), proved);
+                self.found.tasks.insert(name.to_owned(), proved);
                 Columns::Known(schema)
             }
         }
     }
 
     async fn sql(&mut self, name: &str, sql: &Sql, room: &Room) -> Columns {
-        let (path, template) = sql_path(name, sql);
-        let text = match self.render(&path, template) {
-            Ok(text) => text,
-            Err(columns) => return columns,
-        };
-        match room.session.analyze(&text).await {
-            Err(error) => self.sql_failed(&path, template, &text, &error, room),
-            Ok(analysis) => {
-                let schema = SchemaRef::clone(&analysis.schema);
-                let proved = ProvedTask {
-                    schema: Some(SchemaRef::clone(&schema)),
-                    lineage: analysis.lineage,
-                    pushdown: analysis.pushdown,
-                };
-                self.proof.tasks.insert(name.to_owned(), proved);
-                Columns::Known(schema)
-            }
+        match self.query(name, sql, room).await {
+            Ok(typed) => self.keep(name, typed.analysis),
+            Err(columns) => columns,
         }
     }
 
     async fn view(&mut self, name: &str, sql: &Sql, room: &mut Room) -> Columns {
-        let columns = self.sql(name, sql, room).await;
-        if columns.known().is_none() {
-            return self.lost(name, room, columns);
-        }
-        let (path, template) = sql_path(name, sql);
-        let Ok(text) = self.render(&path, template) else {
-            return self.lost(name, room, Columns::Broken);
+        let typed = match self.query(name, sql, room).await {
+            Ok(typed) => typed,
+            Err(columns) => return self.lost(name, room, columns),
         };
-        if let Err(error) = room.session.add_view(name, &text).await {
-            let broken = self.sql_failed(&path, template, &text, &error, room);
-            return self.lost(name, room, broken);
+        match room.session().add_typed(name, &typed) {
+            Ok(_) => self.keep(name, typed.analysis),
+            Err(error) => {
+                let (path, _) = sql_path(name, sql);
+                self.report(&path, self.shared.compiled.places.of(&path), &error);
+                self.lost(name, room, Columns::Broken)
+            }
         }
-        columns
+    }
+
+    /// A task's query, or what an error in it makes of the task.
+    async fn query(&mut self, name: &str, sql: &Sql, room: &Room) -> Result<Typed, Columns> {
+        let (path, template) = sql_path(name, sql);
+        let text = self.render(&path, template)?;
+        match self.typed(room, &text).await {
+            Ok(typed) => Ok(typed),
+            Err(error) => Err(self.sql_failed(&path, template, &text, &error, room)),
+        }
+    }
+
+    fn keep(&mut self, name: &str, analysis: Analysis) -> Columns {
+        let Analysis { schema, lineage, pushdown } = analysis;
+        let proved = ProvedTask { schema: Some(SchemaRef::clone(&schema)), lineage, pushdown };
+        self.found.tasks.insert(name.to_owned(), proved);
+        Columns::Known(schema)
     }
 
     /// A view without columns: whatever reads it cannot be proved either.
     fn lost(&mut self, name: &str, room: &mut Room, columns: Columns) -> Columns {
         if matches!(columns, Columns::Later) {
-            self.proof.tasks.entry(name.to_owned()).or_default();
+            self.found.tasks.entry(name.to_owned()).or_default();
         }
         room.missing.insert(name.to_owned(), columns.clone());
         columns
@@ -301,7 +284,7 @@ impl<'a> Prover<'a> {
 
     /// Rendered SQL, or what a template that cannot be rendered makes of the task.
     fn render(&mut self, path: &str, template: &str) -> Result<String, Columns> {
-        let error = match template::render_sql(template, self.sample) {
+        let error = match template::render_sql(template, self.shared.sample) {
             Ok(text) => return Ok(text),
             Err(error) => error,
         };
@@ -311,12 +294,12 @@ impl<'a> Prover<'a> {
             return Err(Columns::Later);
         }
         let at = match error.offset {
-            Some(offset) => self.compiled.places.within(path, template, offset),
-            None => self.compiled.places.of(path),
+            Some(offset) => self.shared.compiled.places.within(path, template, offset),
+            None => self.shared.compiled.places.of(path),
         };
         let mut diagnostic = Diagnostic::error(error.code, at, path, error.message);
         diagnostic.help = error.help;
-        self.errors.push(diagnostic);
+        self.found.errors.push(diagnostic);
         Err(Columns::Broken)
     }
 
@@ -330,7 +313,7 @@ impl<'a> Prover<'a> {
             }
             return columns.clone();
         }
-        let at = place::in_definition(&self.compiled.places, path, template, text, error.place());
+        let at = place::in_definition(&self.shared.compiled.places, path, template, text, error.place());
         self.report(path, at, error);
         Columns::Broken
     }
@@ -342,20 +325,20 @@ impl<'a> Prover<'a> {
             if let Expectation::Sql(template) = expectation {
                 let path = format!("{path}.sql");
                 let Ok(text) = self.render(&path, template) else { continue };
-                if let Err(error) = room.session.analyze(&text).await {
+                if let Err(error) = self.typed(room, &text).await {
                     self.sql_failed(&path, template, &text, &error, room);
                 }
                 continue;
             }
             let Some(schema) = columns.known() else { continue };
             match tested(expectation, schema) {
-                Err(error) => self.report(&path, self.compiled.places.of(&path), &error),
+                Err(error) => self.report(&path, self.shared.compiled.places.of(&path), &error),
                 Ok(one) => {
                     if let Rule::References { to, to_column } = &one.rule
                         && let Some(known) = room.columns(to).known()
                         && let Err(error) = find_column(known, to_column)
                     {
-                        self.report(&path, self.compiled.places.of(&path), &error);
+                        self.report(&path, self.shared.compiled.places.of(&path), &error);
                     }
                 }
             }
@@ -363,25 +346,27 @@ impl<'a> Prover<'a> {
         if let Some(schema) = columns.known() {
             let lineage = schema.fields().iter().map(|field| unchanged(&check.input, field.name())).collect();
             let proved = ProvedTask { schema: Some(SchemaRef::clone(schema)), lineage, pushdown: Vec::new() };
-            self.proof.tasks.insert(name.to_owned(), proved);
+            self.found.tasks.insert(name.to_owned(), proved);
         }
         columns
     }
 
     async fn load(&mut self, name: &str, load: &Load, room: &Room) {
         let columns = room.columns(&load.input);
-        let (Some(rows), Some(connection)) = (columns.known(), self.connections.get(&load.connection)) else { return };
+        let (Some(rows), Some(connection)) = (columns.known(), self.shared.connections.get(&load.connection)) else {
+            return;
+        };
         let target = connection.describe(&load.table).await;
         for misfit in load::misfits(load, rows, connection.as_ref(), target) {
             let path = format!("tasks.{name}.load.{}", misfit.part);
-            let at = self.compiled.places.of(&path);
+            let at = self.shared.compiled.places.of(&path);
             let mut diagnostic = Diagnostic::error(misfit.code, at, path, misfit.message);
             diagnostic.help = misfit.help;
-            self.errors.push(diagnostic);
+            self.found.errors.push(diagnostic);
         }
         let lineage = rows.fields().iter().map(|field| unchanged(&load.input, field.name())).collect();
         let proved = ProvedTask { schema: Some(SchemaRef::clone(rows)), lineage, pushdown: Vec::new() };
-        self.proof.tasks.insert(name.to_owned(), proved);
+        self.found.tasks.insert(name.to_owned(), proved);
     }
 
     fn must_be_storable(&mut self, name: &str, kind: &str, columns: Columns) -> Columns {
@@ -390,28 +375,37 @@ impl<'a> Prover<'a> {
             Ok(()) => columns,
             Err(error) => {
                 let path = format!("tasks.{name}.{kind}");
-                self.report(&path, self.compiled.places.of(&path), &error);
+                self.report(&path, self.shared.compiled.places.of(&path), &error);
                 Columns::Broken
             }
         }
     }
 
     fn report(&mut self, path: &str, at: Place, error: &EngineError) {
-        let message = match error {
-            EngineError::Source { source } => source.to_string(),
-            other => other.to_string(),
-        };
-        let mut diagnostic = Diagnostic::error(error.code(), at, path, message);
-        diagnostic.help = error.help();
-        self.errors.push(diagnostic);
+        self.found.errors.push(diagnostic(path, at, error));
     }
 
     fn warn(&mut self, path: &str, message: String) {
-        let place = self.compiled.places.of(path);
+        let place = self.shared.compiled.places.of(path);
         let mut warning = Diagnostic::error(tm05::NOT_PROVABLE, place, path, message);
         warning.severity = Severity::Warning;
-        self.proof.warnings.push(warning);
+        self.found.warnings.push(warning);
     }
+}
+
+/// An error at the place of a path.
+pub(super) fn told(compiled: &Compiled, path: &str, error: &EngineError) -> Diagnostic {
+    diagnostic(path, compiled.places.of(path), error)
+}
+
+fn diagnostic(path: &str, at: Place, error: &EngineError) -> Diagnostic {
+    let message = match error {
+        EngineError::Source { source } => source.to_string(),
+        other => other.to_string(),
+    };
+    let mut diagnostic = Diagnostic::error(error.code(), at, path, message);
+    diagnostic.help = error.help();
+    diagnostic
 }
 
 /// Connections are asked for columns by their exact names.
@@ -421,7 +415,7 @@ fn not_exact(info: &TableInfo, column: &str) -> Result<(), EngineError> {
     Err(EngineError::UnknownColumn { column: column.to_owned(), near, known, place: None })
 }
 
-fn sql_path<'s>(name: &str, sql: &'s Sql) -> (String, &'s str) {
+pub(super) fn sql_path<'s>(name: &str, sql: &'s Sql) -> (String, &'s str) {
     let path = match sql {
         Sql::Text(_) => format!("tasks.{name}.sql"),
         Sql::Full { .. } => format!("tasks.{name}.sql.query"),

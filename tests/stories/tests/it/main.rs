@@ -3,5 +3,6 @@
 mod bad_input;
 mod examples;
 mod killed;
+mod large;
 mod readme;
 mod requests;
