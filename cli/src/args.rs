@@ -106,6 +106,22 @@ Ctrl-C once cancels the run, twice leaves at once.")]
 
   curl -X POST http://127.0.0.1:8451/api/v1/pipelines/daily/runs -d '{\"params\": {}}'")]
     Dev(Dev),
+    /// Run tasks, together with other processes: needs `database.url` (PostgreSQL) and `queue.url` (Redis).
+    #[command(after_help = "Examples:
+  tidemill worker
+  tidemill worker --slots 8 --queue default --queue gpu
+
+Told to stop (SIGTERM or Ctrl-C), it takes nothing new, lets tasks end for `worker.grace`, and gives the rest back. A second
+signal gives them back at once.")]
+    Worker(WorkerArgs),
+    /// Fire schedules, wake what waits and send again what got lost: any number of these, of which one sweeps.
+    Scheduler,
+    /// Serve the JSON API, and nothing else.
+    #[command(after_help = "Example:
+  tidemill server --listen 127.0.0.1:8451")]
+    Server(ServerArgs),
+    /// List workers: where they are, what they serve, when they were last heard of.
+    Workers,
     /// Check the promises that the state makes, over everything stored.
     Doctor,
     /// Show the first rows of a task's data set.
@@ -257,6 +273,32 @@ pub struct Init {
 /// `dev`.
 #[derive(Debug, Args)]
 pub struct Dev {
+    /// Where the API listens: an address of this machine alone.
+    #[arg(long, default_value = "127.0.0.1:8451", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+}
+
+/// `worker`.
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// How many tasks run at the same time; as `worker.slots`.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    slots: Option<u16>,
+    /// A queue to take tasks from; may be given several times; as `worker.queues`.
+    #[arg(long = "queue", value_name = "QUEUE")]
+    pub queues: Vec<String>,
+}
+
+impl WorkerArgs {
+    /// How many tasks run at the same time, if that was said.
+    pub fn slots(&self) -> Option<usize> {
+        self.slots.map(usize::from)
+    }
+}
+
+/// `server`.
+#[derive(Debug, Args)]
+pub struct ServerArgs {
     /// Where the API listens: an address of this machine alone.
     #[arg(long, default_value = "127.0.0.1:8451", value_name = "ADDRESS")]
     pub listen: SocketAddr,

@@ -43,8 +43,15 @@ pub fn chance() -> Arc<dyn Chance> {
     Arc::new(SystemChance)
 }
 
-/// A name for this process that no other process has had.
+/// A name for this process that no other process has had, on whatever machine.
 pub fn process_name() -> WorkerId {
     let bits = u32::try_from(SystemChance.bits() & 0xffff_ffff).unwrap_or(0);
     WorkerId(format!("w{}-{bits:08x}", std::process::id()))
+}
+
+/// The machine's name.
+pub fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')).collect();
+    if name.is_empty() { "localhost".to_owned() } else { name }
 }

@@ -2,6 +2,7 @@
 
 mod ask;
 mod cancel;
+mod cluster;
 mod config;
 mod connections;
 mod dev;
@@ -17,6 +18,7 @@ mod runs;
 mod schema;
 mod show;
 mod validate;
+mod workers;
 
 use crate::args::{Cli, Command};
 use crate::error::{CliError, Exit};
@@ -42,6 +44,10 @@ pub async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Config(args) => config::run(project, args, out),
         Command::Init(args) => init::run(args, cli.project.as_deref(), out),
         Command::Dev(args) => dev::run(project()?, args, out).await,
+        Command::Worker(args) => cluster::worker(project()?, args, out).await,
+        Command::Scheduler => cluster::scheduler(project()?, out).await,
+        Command::Server(args) => cluster::server(project()?, args, out).await,
+        Command::Workers => workers::run(&project()?, out).await,
         Command::Doctor => doctor::run(&project()?, out).await,
         Command::Show(args) => show::run(&project()?, args, out).await,
         Command::Errors(args) => errors::run(args, out),

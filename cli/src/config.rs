@@ -1,7 +1,9 @@
 //! `tidemill.yaml`: one struct and file per section, one default each. The doc comments are the reference
 //! that `tidemill config reference` prints.
 
+mod database;
 mod engine;
+mod queue;
 mod read;
 mod state;
 mod worker;
@@ -13,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidemill_dag::spec::Defaults;
 
+pub use database::DatabaseSection;
 pub use engine::EngineSection;
+pub use queue::QueueSection;
 pub use read::{ReadConfig, read};
 pub use state::{StateFolders, StateSection};
 pub use worker::WorkerSection;
@@ -27,7 +31,11 @@ pub const FILE: &str = "tidemill.yaml";
 pub struct Config {
     /// Systems that hold data, by name, as in `shop: {kind: files, path: data}`.
     pub connections: BTreeMap<String, Value>,
-    /// Where Tidemill keeps what it must remember.
+    /// The database that holds the state.
+    pub database: DatabaseSection,
+    /// The Redis through which processes on several machines hand each other tasks.
+    pub queue: QueueSection,
+    /// Where Tidemill keeps files that it must remember.
     pub state: StateSection,
     /// The worker of this process.
     pub worker: WorkerSection,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tidemill_api::start::StartError;
 use tidemill_connectors::ConnectorError;
-use tidemill_dag::codes::tm09;
+use tidemill_dag::codes::{tm09, tm14};
 use tidemill_dag::diagnostic::Diagnostic;
 use tidemill_generator::Refusal;
 use tidemill_store::StoreError;
@@ -125,6 +125,15 @@ pub enum CliError {
     /// A run could not be started.
     #[error(transparent)]
     Start(StartError),
+    /// The place of an address.
+    #[error("{setting}: {why}")]
+    SecretPlace { setting: &'static str, why: String },
+    /// The address of the queue.
+    #[error(transparent)]
+    QueueAddress(#[from] tidemill_store::transport::redis::RedisAddressError),
+    /// A part of a cluster without a cluster.
+    #[error("`tidemill {command}` works together with other processes, and {why}")]
+    NoCluster { command: &'static str, why: &'static str },
     /// A request in English.
     #[error("the request was not understood")]
     NotUnderstood(Box<Refusal>),
@@ -161,6 +170,9 @@ impl CliError {
             Self::Start(StartError::Store(error)) => error.code(),
             Self::Start(StartError::Findings(_)) => tm09::BAD_PARAMETER,
             Self::Start(StartError::Stored { .. }) => tm09::MACHINE,
+            Self::SecretPlace { .. } => tm14::SECRET_PLACE,
+            Self::QueueAddress(_) => tm14::QUEUE_ADDRESS,
+            Self::NoCluster { .. } => tm14::NO_CLUSTER,
             Self::NotUnderstood(refusal) => refusal.problems.first().map_or(tm09::MACHINE, |p| p.code),
         }
     }
@@ -185,6 +197,9 @@ impl CliError {
             | Self::Listen { .. }
             | Self::NotLoopback { .. }
             | Self::Start(_)
+            | Self::SecretPlace { .. }
+            | Self::QueueAddress(_)
+            | Self::NoCluster { .. }
             | Self::Connectors(_) => Exit::Usage,
             Self::Definitions(_) => Exit::Invalid,
             Self::NotUnderstood(_) => Exit::NotUnderstood,
@@ -220,6 +235,10 @@ impl CliError {
             Self::NotLoopback { .. } => {
                 Some("this server asks nobody for a password, so it listens on 127.0.0.1 or [::1] only".into())
             }
+            Self::NoCluster { .. } => Some(
+                "set `database.url` to a PostgreSQL and `queue.url` to a Redis; `tidemill dev` needs neither".into(),
+            ),
+            Self::QueueAddress(_) => Some("`tidemill errors TM1401` shows how addresses are written".into()),
             Self::Connector(error) => error.help(),
             Self::Engine(error) => error.help(),
             Self::ReadFile { .. }
@@ -235,6 +254,7 @@ impl CliError {
             | Self::Store(_)
             | Self::Connectors(_)
             | Self::Start(_)
+            | Self::SecretPlace { .. }
             | Self::NotUnderstood(_) => None,
         }
     }

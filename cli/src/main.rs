@@ -20,6 +20,7 @@ mod project;
 mod report;
 mod resolve;
 mod result;
+mod secret;
 mod table;
 mod words;
 mod yaml;
@@ -79,7 +80,8 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// Quiet unless RUST_LOG says otherwise; a server also tells what goes wrong.
 fn log_to_stderr(cli: &Cli) {
-    let default = if matches!(cli.command, Command::Dev(_)) { "warn" } else { "off" };
+    let serves = matches!(cli.command, Command::Dev(_) | Command::Scheduler | Command::Worker(_) | Command::Server(_));
+    let default = if serves { "warn" } else { "off" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let ansi = Out::new(cli.json).paint_err.0;
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).try_init();

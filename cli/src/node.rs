@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_api::Workbench;
+use tidemill_dag::id::WorkerId;
 use tidemill_scheduler::presence::Presence;
 use tidemill_scheduler::{Scheduler, Settings};
 use tidemill_store::Store;
@@ -14,27 +15,53 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::drive::Signals;
 use crate::error::CliError;
 use crate::project::Project;
 
 /// What a process takes upon itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// To drive one run; schedules are left alone.
+    /// To drive one run. Schedules are left alone; in a cluster, others do the work.
     Drive,
-    /// To serve: schedules fire here.
+    /// Everything.
     Serve,
+    /// To run tasks.
+    Worker,
+    /// To fire schedules and, if no other process leads, to sweep.
+    Scheduler,
+    /// To answer requests.
+    Server,
 }
 
-/// A running platform.
+impl Role {
+    const fn works(self, cluster: bool) -> bool {
+        match self {
+            Self::Serve | Self::Worker => true,
+            Self::Drive => !cluster,
+            Self::Scheduler | Self::Server => false,
+        }
+    }
+
+    const fn schedules(self, cluster: bool) -> bool {
+        match self {
+            Self::Serve | Self::Scheduler => true,
+            Self::Drive => !cluster,
+            Self::Worker | Self::Server => false,
+        }
+    }
+}
+
+/// A running platform, or a part of one.
 pub struct Node {
     /// The state.
     pub store: Store,
-    /// Rung to have the scheduler look at once.
+    /// Rung to have the scheduler of this process look at once.
     pub bell: Arc<Notify>,
     shutdown: CancellationToken,
-    scheduler: JoinHandle<()>,
-    worker: JoinHandle<()>,
+    hurry: CancellationToken,
+    scheduler: Option<JoinHandle<()>>,
+    worker: Option<JoinHandle<()>>,
     /// Let go of last: until then, this process counts as alive.
     _presence: Arc<Presence>,
 }
@@ -44,58 +71,54 @@ fn machine(doing: &str) -> impl FnOnce(Box<dyn std::error::Error + Send + Sync>)
 }
 
 impl Node {
-    /// Opens the state and starts scheduler and worker.
+    /// Opens the state and starts what the role asks for.
     pub async fn start(project: &Project, workbench: &Workbench, role: Role) -> Result<Self, CliError> {
+        let cluster = project.cluster()?.is_ok();
         let (store, transport) = project.open().await?;
         let me = clock::process_name();
-        let presence = Presence::announce(&project.state.workers, me.clone())
+        // Locks prove a death only to processes of the same machine.
+        let presence = Presence::announce(&project.state.workers.join(clock::host()), me.clone())
             .map_err(|e| machine("show that this process is alive")(e.into()))?;
         let presence = Arc::new(presence);
-        let scheduler = Scheduler::new(
-            store.clone(),
-            Settings {
-                clock: clock::clock(),
-                chance: clock::chance(),
-                known: workbench.names(),
-                presence: Some(presence.clone()),
-                crons: role == Role::Serve,
-                period: Duration::from_secs(1),
-            },
-        );
-        let section = &project.config.worker;
-        let config = WorkerConfig {
-            slots: section.effective_slots(),
-            lease: section.lease.0,
-            python: section.python.clone().into(),
-            drain: match role {
-                Role::Drive => Duration::from_secs(1),
-                Role::Serve => Duration::from_secs(10),
-            },
-            ..WorkerConfig::new(me, &project.state.dir, &project.root)
-        };
-        let wiring = Wiring {
-            store: store.clone(),
-            transport,
-            engine: workbench.engine.clone(),
-            connections: workbench.connections.clone(),
-            blobs: blobs(project).await?,
-            clock: clock::clock(),
-        };
-        let worker = Worker::new(config, wiring).map_err(|e| machine("start the worker")(e.into()))?;
         let shutdown = CancellationToken::new();
-        Ok(Self {
-            bell: scheduler.bell(),
-            scheduler: tokio::spawn(scheduler.run(shutdown.clone())),
-            worker: tokio::spawn(worker.run(shutdown.clone())),
-            store,
-            shutdown,
-            _presence: presence,
-        })
+        let (mut bell, mut scheduler, mut worker) = (Arc::default(), None, None);
+        let mut hurry = CancellationToken::new();
+        if role.schedules(cluster) {
+            let part = Scheduler::new(
+                store.clone(),
+                Settings {
+                    clock: store.clock(),
+                    chance: clock::chance(),
+                    known: workbench.names(),
+                    presence: Some(presence.clone()),
+                    crons: role != Role::Drive,
+                    period: Duration::from_secs(1),
+                },
+            );
+            bell = part.bell();
+            scheduler = Some(tokio::spawn(part.run(shutdown.clone())));
+        }
+        if role.works(cluster) {
+            let wiring = Wiring {
+                store: store.clone(),
+                transport,
+                engine: workbench.engine.clone(),
+                connections: workbench.connections.clone(),
+                blobs: blobs(project).await?,
+                clock: store.clock(),
+            };
+            let part = Worker::new(worker_config(project, role, me), wiring)
+                .map_err(|e| machine("start the worker")(e.into()))?;
+            hurry = part.hurry();
+            worker = Some(tokio::spawn(part.run(shutdown.clone())));
+        }
+        Ok(Self { bell, scheduler, worker, store, shutdown, hurry, _presence: presence })
     }
 
     /// The part that stopped although nobody asked it to.
     pub fn stopped(&self) -> Option<CliError> {
-        let part = match (self.worker.is_finished(), self.scheduler.is_finished()) {
+        let ended = |part: &Option<JoinHandle<()>>| part.as_ref().is_some_and(JoinHandle::is_finished);
+        let part = match (ended(&self.worker), ended(&self.scheduler)) {
             (false, false) => return None,
             (true, _) => "the worker",
             (false, true) => "the scheduler",
@@ -103,11 +126,54 @@ impl Node {
         Some(CliError::Stopped { part })
     }
 
-    /// Stops: what runs is given back, and somebody else may start it again.
+    /// Until a signal comes, or a part stops by itself.
+    pub async fn until_told(&self, signals: &mut Signals) -> Option<CliError> {
+        loop {
+            tokio::select! {
+                () = signals.next() => return None,
+                () = tokio::time::sleep(Duration::from_millis(500)) => {
+                    if let Some(error) = self.stopped() {
+                        return Some(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stops: tasks may end within the time of grace, the rest is given back, and somebody else may start it again.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        let _ = self.worker.await;
-        let _ = self.scheduler.await;
+        for part in [self.worker, self.scheduler].into_iter().flatten() {
+            let _ = part.await;
+        }
+        self.store.resign().await;
+    }
+
+    /// The same; another signal ends the time of grace.
+    pub async fn drain(self, signals: &mut Signals) {
+        let hurry = self.hurry.clone();
+        let mut stopped = std::pin::pin!(self.stop());
+        loop {
+            tokio::select! {
+                () = &mut stopped => return,
+                () = signals.next() => hurry.cancel(),
+            }
+        }
+    }
+}
+
+fn worker_config(project: &Project, role: Role, me: WorkerId) -> WorkerConfig {
+    let section = &project.config.worker;
+    WorkerConfig {
+        slots: section.effective_slots(),
+        queues: section.queues.clone(),
+        prefetch: section.prefetch,
+        labels: section.labels.clone(),
+        host: clock::host(),
+        lease: section.lease.0,
+        python: section.python.clone().into(),
+        drain: if role == Role::Drive { Duration::from_secs(1) } else { section.grace.0 },
+        ..WorkerConfig::new(me, &project.state.dir, &project.root)
     }
 }
 

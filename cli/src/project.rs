@@ -7,11 +7,13 @@ use std::sync::Arc;
 use tidemill_api::Workbench;
 use tidemill_connectors::{ConnectionConfig, Connections, Folders};
 use tidemill_engine::{Engine, EngineConfig};
+use tidemill_store::transport::redis::{RedisOptions, RedisTransport};
 use tidemill_store::{InProcess, Store, Transport};
 
 use crate::clock;
 use crate::config::{self, Config, StateFolders};
 use crate::error::{CliError, Findings};
+use crate::secret::{self, Secret};
 
 /// A project, read but not opened.
 #[derive(Debug, Clone)]
@@ -91,21 +93,67 @@ impl Project {
         Ok(Workbench { connections: self.connections()?, defaults, engine: self.engine()? })
     }
 
+    /// The address of the database.
+    fn database(&self) -> Result<Secret, CliError> {
+        let written = self.config.database.url.as_deref();
+        let url = secret::setting("database.url", written, "TIDEMILL_DATABASE_URL")?;
+        let path = match url.as_ref().map(|url| url.expose().strip_prefix("sqlite:")) {
+            Some(Some(path)) if path != ":memory:" => self.root.join(path.strip_prefix("//").unwrap_or(path)),
+            Some(_) => return Ok(url.unwrap_or_else(|| Secret::plain(""))),
+            None => self.state.database.clone(),
+        };
+        Ok(Secret::plain(format!("sqlite:{}", path.display())))
+    }
+
+    /// The Redis that this project's processes share, if there is one.
+    fn queue(&self) -> Result<Option<RedisOptions>, CliError> {
+        let section = &self.config.queue;
+        let Some(url) = secret::setting("queue.url", section.url.as_deref(), "TIDEMILL_QUEUE_URL")? else {
+            return Ok(None);
+        };
+        let authority = section.authority.as_ref().map(|path| self.root.join(path));
+        let read = |path: PathBuf| std::fs::read(&path).map_err(|source| CliError::ReadFile { path, source });
+        let options = RedisOptions {
+            authority: authority.map(read).transpose()?,
+            prefix: section.prefix.clone(),
+            ..RedisOptions::new(url.expose())
+        };
+        Ok(Some(options))
+    }
+
+    /// Whether processes share the work of this project, and if not, what is missing.
+    pub fn cluster(&self) -> Result<Result<(), &'static str>, CliError> {
+        Ok(if self.database()?.expose().starts_with("sqlite:") {
+            Err("the state is in SQLite, which they cannot share")
+        } else if self.queue()?.is_none() {
+            Err("`queue.url` is not set")
+        } else {
+            Ok(())
+        })
+    }
+
     /// The state, with the transport through which its tickets travel.
     pub async fn open(&self) -> Result<(Store, Arc<dyn Transport>), CliError> {
         self.make_state_folder()?;
-        let transport: Arc<dyn Transport> = Arc::new(InProcess::new());
-        let store = Store::open(&self.state.url, clock::clock(), clock::chance(), transport.clone()).await?;
+        let transport = self.transport()?;
+        let url = self.database()?;
+        let store = Store::open_shared(url.expose(), clock::clock(), clock::chance(), transport.clone()).await?;
         Ok((store, transport))
+    }
+
+    fn transport(&self) -> Result<Arc<dyn Transport>, CliError> {
+        Ok(match self.queue()? {
+            Some(options) => Arc::new(RedisTransport::new(&options)?),
+            None => Arc::new(InProcess::new()),
+        })
     }
 
     /// The state for looking only: a project that never ran anything gets no files for it.
     pub async fn look(&self) -> Result<Store, CliError> {
-        let transport: Arc<dyn Transport> = Arc::new(InProcess::new());
-        let path = self.state.url.strip_prefix("sqlite:").map(|path| self.root.join(path));
-        let absent = path.is_some_and(|path| !path.exists());
-        let url = if absent { "sqlite::memory:" } else { &self.state.url };
-        Ok(Store::open(url, clock::clock(), clock::chance(), transport).await?)
+        let url = self.database()?;
+        let absent = url.expose().strip_prefix("sqlite:").is_some_and(|path| !Path::new(path).exists());
+        let url = if absent { "sqlite::memory:" } else { url.expose() };
+        Ok(Store::open_shared(url, clock::clock(), clock::chance(), self.transport()?).await?)
     }
 
     /// The state folder keeps itself out of version control.

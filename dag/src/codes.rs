@@ -42,6 +42,8 @@ pub mod tm10;
 pub mod tm11;
 /// The API, and definitions as data.
 pub mod tm13;
+/// Servers outside: databases, queues, blobs, events.
+pub mod tm14;
 
 /// Every code, in order.
 pub fn all() -> impl Iterator<Item = Code> {
@@ -58,6 +60,7 @@ pub fn all() -> impl Iterator<Item = Code> {
         tm10::TABLE,
         tm11::TABLE,
         tm13::TABLE,
+        tm14::TABLE,
     ]
     .into_iter()
     .flatten()

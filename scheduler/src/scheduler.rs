@@ -103,7 +103,7 @@ impl Scheduler {
         next.map_or(self.settings.period, |next| next.since(now).min(self.settings.period))
     }
 
-    /// One look: the dead, the schedules, the sweep.
+    /// One look: the dead, the schedules, and, if this process leads, the sweep.
     ///
     /// # Errors
     /// The state failed. What was done before stays done; the rest is done by the next look.
@@ -113,7 +113,9 @@ impl Scheduler {
             self.refresh().await?;
             self.fire_due(&mut round).await?;
         }
-        round.swept = self.store.sweep().await?;
+        if self.store.leads().await {
+            round.swept = self.store.sweep().await?;
+        }
         if round.expired > 0 || round.swept != Swept::default() || !round.fired.is_empty() {
             tracing::debug!(?round, "looked");
         }

@@ -9,11 +9,13 @@
 //! and a case in the suite that runs on both.
 
 pub mod blobs;
+mod clock;
 mod control;
 mod db;
 mod desk;
 mod door;
 mod error;
+mod leader;
 mod log;
 mod planned;
 mod read;
@@ -26,6 +28,7 @@ mod token;
 pub mod transport;
 mod version;
 mod work;
+mod workers;
 
 pub use error::StoreError;
 pub use log::{LogLine, LogQuery, LogStream, StoredLine};
@@ -35,11 +38,12 @@ pub use run::{
 pub use status::{DatabaseFacts, Pulse, WorkerRecord};
 pub use store::Store;
 pub use token::{NewToken, TokenRecord};
-pub use transport::{DEFAULT_QUEUE, InProcess, Transport, TransportError};
+pub use transport::{Condition, DEFAULT_QUEUE, InProcess, Transport, TransportError};
 pub use version::{
     Adopt, Adopted, NewVersion, PipelineRecord, ScheduleState, VersionMove, VersionRecord, VersionSummary,
 };
 pub use work::{Claimed, ClaimedRun, Outcome, Report, Swept, Upstream, Verdict};
+pub use workers::{KnownWorker, NewWorker};
 
 #[cfg(test)]
 mod tests;

@@ -10,8 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Claimed, Created, NewRun, Report, StoreError, Transport, Verdict,
+    clock::DatabaseClock,
     db::Db,
     desk::{Answer, Desk, Moment, Pending, Request},
+    leader::Seat,
     sweep::SweepMemory,
 };
 
@@ -20,6 +22,7 @@ use crate::{
 pub struct Store {
     pub(crate) desk: Arc<Desk>,
     pub(crate) sweeps: Arc<SweepMemory>,
+    pub(crate) seat: Arc<tokio::sync::Mutex<Seat>>,
     requests: mpsc::Sender<Pending>,
 }
 
@@ -43,10 +46,35 @@ impl Store {
         transport: Arc<dyn Transport>,
     ) -> Result<Self, StoreError> {
         let db = Db::open(url).await?;
+        Ok(Self::over(db, clock, chance, transport))
+    }
+
+    /// The same for a state that several hosts share: on PostgreSQL, the time is the database's, so that a host whose clock
+    /// is wrong does no harm. SQLite has one host, and keeps `clock`.
+    pub async fn open_shared(
+        url: &str,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, StoreError> {
+        let db = Db::open(url).await?;
+        let clock = match &db {
+            Db::Postgres(_) => DatabaseClock::start(&db).await?,
+            Db::Sqlite { .. } => clock,
+        };
+        Ok(Self::over(db, clock, chance, transport))
+    }
+
+    fn over(db: Db, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>, transport: Arc<dyn Transport>) -> Self {
         let desk = Arc::new(Desk::new(db, clock, chance, transport));
         let (requests, waiting) = mpsc::channel(WAITING);
         tokio::spawn(Arc::clone(&desk).serve(waiting));
-        Ok(Self { desk, sweeps: Arc::default(), requests })
+        Self { desk, sweeps: Arc::default(), seat: Arc::default(), requests }
+    }
+
+    /// The clock that leases and wake-up times go by.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.desk.clock)
     }
 
     /// Closes the database once what is under way is done; later calls fail.

@@ -1,7 +1,7 @@
 //! What time causes: sleepers wake, leases end, queued runs start, lost tickets are sent again.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use tidemill_dag::{
 use crate::{
     Store, StoreError, Swept,
     control::{key, keys, tickets},
-    db::{Columns, Sql, tried},
+    db::{Batch, Columns, Row, Sql, batch, tried},
     door::{Offer, priority, publish},
 };
 
@@ -30,11 +30,12 @@ const WITH_QUEUED: &str = "SELECT p.name FROM pipelines AS p WHERE EXISTS \
 /// The oldest offers are repeated first. A row that is being claimed right now needs no second ticket.
 const OFFER_AGAIN: Sql = Sql {
     sqlite: "UPDATE tasks SET offered_at = $1 WHERE state = 'ready' AND (run_id, ordinal) IN \
-             (SELECT run_id, ordinal FROM tasks WHERE state = 'ready' AND offered_at < $2 ORDER BY offered_at LIMIT $3) \
+             (SELECT run_id, ordinal FROM tasks WHERE state = 'ready' AND offered_at < $2 \
+             AND queue NOT IN (SELECT value FROM json_each($4)) ORDER BY offered_at LIMIT $3) \
              RETURNING run_id, ordinal, attempt, queue, priority",
     postgres: "UPDATE tasks AS t SET offered_at = $1 FROM \
-               (SELECT run_id, ordinal FROM tasks WHERE state = 'ready' AND offered_at < $2 ORDER BY offered_at LIMIT $3 \
-               FOR NO KEY UPDATE SKIP LOCKED) AS old WHERE t.run_id = old.run_id AND t.ordinal = old.ordinal \
+               (SELECT run_id, ordinal FROM tasks WHERE state = 'ready' AND offered_at < $2 \
+               AND queue NOT IN (SELECT jsonb_array_elements_text($4::jsonb)) ORDER BY offered_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) AS old WHERE t.run_id = old.run_id AND t.ordinal = old.ordinal \
                RETURNING t.run_id, t.ordinal, t.attempt, t.queue, t.priority",
 };
 
@@ -47,34 +48,61 @@ const BEAT: Sql = Sql {
                RETURNING t.run_id, t.ordinal, t.attempt",
 };
 
+/// Which of these tickets are still good.
+const STILL_READY: Sql = batch!(
+    [run_id run, ordinal int, attempt int]
+    "SELECT t.run_id, t.ordinal, t.attempt, t.queue, t.priority FROM input AS i CROSS JOIN tasks AS t",
+    "WHERE t.run_id = i.run_id AND t.ordinal = i.ordinal AND t.attempt = i.attempt AND t.state = 'ready'"
+);
+
 const CURRENT: &str = "SELECT attempt FROM tasks WHERE run_id = $1 AND ordinal = $2 AND attempt = $3 AND owner = $4 \
                        AND state = 'running' AND lease_until > $5";
 
 #[cfg(test)]
-pub(crate) const STATEMENTS: [(Sql, u8); 5] = [
+pub(crate) const STATEMENTS: [(Sql, u8); 6] = [
+    (STILL_READY, 1),
     (Sql { sqlite: DUE, postgres: DUE }, 2),
     (Sql { sqlite: LEASE_OVER, postgres: LEASE_OVER }, 2),
-    (OFFER_AGAIN, 3),
+    (OFFER_AGAIN, 4),
     (BEAT, 2),
     (Sql { sqlite: CURRENT, postgres: CURRENT }, 5),
 ];
 
 /// At most so many tasks in one transaction.
 const AT_ONCE: u32 = 500;
-/// At most so many tickets are sent again by one sweep; the transport has a limit too.
+/// At most so many tickets are sent again in one go; the transport has a limit too.
 const OFFERS: u32 = 5_000;
+/// So many goes at most make one sweep, where everything is to be sent.
+const GOES: usize = 4;
 /// A ticket that nobody came with for so long is taken for lost.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// What a store remembers between its sweeps.
 #[derive(Debug, Default)]
 pub(crate) struct SweepMemory {
-    swept_before: AtomicBool,
+    /// What the transport's epoch was when everything was last sent; none when that is to be done.
+    epoch: Mutex<Option<String>>,
+}
+
+impl SweepMemory {
+    /// Whether everything has been sent in this epoch.
+    fn knows(&self, epoch: &str) -> bool {
+        self.epoch.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(epoch)
+    }
+
+    /// Everything is to be sent with the next sweep.
+    pub fn forget(&self) {
+        self.remember(None);
+    }
+
+    fn remember(&self, epoch: Option<String>) {
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
+    }
 }
 
 impl Store {
-    /// One pass over everything that time causes. The first pass of a process sends the tickets of all ready tasks, because
-    /// a transport that begins empty has none of them.
+    /// One pass over everything that time causes. The first pass of a process, and the first after the transport lost what
+    /// it held, sends the tickets of all ready tasks.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
         let now = self.desk.clock.now();
         let woken = self.tell_due(DUE, now, &Event::Due).await?;
@@ -86,10 +114,7 @@ impl Store {
             runs_started += started as usize;
             self.desk.follow_up(after).await;
         }
-        let first = !self.sweeps.swept_before.load(Ordering::Acquire);
-        let silence = if first { Duration::ZERO } else { SILENCE };
-        let offered = self.offer_again(now, silence).await?;
-        self.sweeps.swept_before.store(true, Ordering::Release);
+        let offered = self.offer_what_is_missing(now).await?;
         Ok(Swept { offered, leases_lost, woken, runs_started })
     }
 
@@ -106,19 +131,56 @@ impl Store {
         }
     }
 
-    async fn offer_again(&self, now: Timestamp, silence: Duration) -> Result<usize, StoreError> {
+    /// Sends what was not sent lately, or everything where the transport may have lost it. While the transport cannot
+    /// be reached there is no use in that.
+    async fn offer_what_is_missing(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let condition = match self.desk.transport.condition().await {
+            Ok(condition) => condition,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "no tickets can be sent");
+                self.sweeps.remember(None);
+                return Ok(0);
+            }
+        };
+        let all = !self.sweeps.knows(&condition.epoch);
+        let (silence, goes) = if all { (Duration::ZERO, GOES) } else { (SILENCE, 1) };
+        if all {
+            self.forget_workers(now).await?;
+        }
+        let mut offered = 0;
+        for _ in 0..goes {
+            let some = self.offer_again(now, silence, &condition.full).await?;
+            offered += some;
+            if some < OFFERS as usize {
+                break;
+            }
+        }
+        self.sweeps.remember(Some(condition.epoch));
+        Ok(offered)
+    }
+
+    async fn offer_again(&self, now: Timestamp, silence: Duration, full: &[String]) -> Result<usize, StoreError> {
         let micros = i64::try_from(silence.as_micros()).unwrap_or(i64::MAX);
         let before = Timestamp(now.0.saturating_sub(micros));
-        let args = [now.into(), before.into(), OFFERS.into()];
+        let full = serde_json::Value::from(full).to_string();
+        let args = [now.into(), before.into(), OFFERS.into(), full.as_str().into()];
         let rows = tried!(self.desk.db.change("offer ready tasks again", OFFER_AGAIN, &args).await)?;
-        let offer = |row| {
-            let mut columns = Columns::of(row, "tasks");
-            let ticket = Ticket { task: key(&mut columns)?, attempt: columns.next("attempt")? };
-            Ok(Offer { ticket, queue: columns.next("queue")?, priority: priority(columns.next("priority")?) })
-        };
-        let offers = rows.iter().map(offer).collect::<Result<Vec<_>, StoreError>>()?;
-        publish(&*self.desk.transport, offers).await;
+        publish(&*self.desk.transport, offers(&rows)?).await;
         Ok(rows.len())
+    }
+
+    /// Sends tickets on that were taken and not used, so that they need not wait for the sweep.
+    pub async fn pass_on(&self, tickets: &[Ticket]) -> Result<(), StoreError> {
+        if tickets.is_empty() {
+            return Ok(());
+        }
+        let mut input = Batch::default();
+        for Ticket { task, attempt } in tickets {
+            input.row().set("run_id", task.run).set("ordinal", task.ordinal).set("attempt", *attempt);
+        }
+        let rows = self.desk.db.read("look which tickets are good", STILL_READY, &[input.arg()]).await?;
+        publish(&*self.desk.transport, offers(&rows)?).await;
+        Ok(())
     }
 
     /// Renews every lease of a worker and returns what it still holds. What the worker works on and is not in the answer,
@@ -143,4 +205,14 @@ impl Store {
         let args = [task.run.into(), task.ordinal.into(), attempt.into(), worker.0.as_str().into(), now.into()];
         Ok(!self.desk.db.read("look at a lease", CURRENT, &args).await?.is_empty())
     }
+}
+
+/// Reads rows of a ticket and where it goes.
+fn offers(rows: &[Row]) -> Result<Vec<Offer>, StoreError> {
+    let offer = |row| {
+        let mut columns = Columns::of(row, "tasks");
+        let ticket = Ticket { task: key(&mut columns)?, attempt: columns.next("attempt")? };
+        Ok(Offer { ticket, queue: columns.next("queue")?, priority: priority(columns.next("priority")?) })
+    };
+    rows.iter().map(offer).collect()
 }

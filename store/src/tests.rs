@@ -6,6 +6,7 @@ mod concurrency;
 mod crashes;
 mod definitions;
 mod graph;
+mod leading;
 mod life;
 mod logs;
 mod plans;
@@ -42,7 +43,7 @@ cases! {
     life: a_chain_runs_to_its_end, a_failure_is_tried_again_and_then_fails, what_was_parked_wakes_up,
         a_skipped_task_skips_its_readers, a_task_that_is_handed_back_goes_to_the_next, the_same_report_counts_once,
         a_stale_ticket_gets_nothing, only_the_owner_reports, a_worker_goes_on_with_the_next_task,
-        a_worker_that_repeats_itself_gets_the_same_next_task, outputs_reach_their_readers, text_with_a_nul_is_stored;
+        a_worker_that_repeats_itself_gets_the_same_next_task, outputs_reach_their_readers, text_with_a_nul_is_stored, workers_say_who_they_are;
     graph: bad_news_runs_down_ten_thousand_tasks, bad_news_runs_down_a_long_chain, a_join_waits_for_all,
         a_cleanup_runs_after_a_failure, a_run_without_tasks_is_done, a_plan_out_of_order_is_refused;
     concurrency: queued_runs_start_in_turn, an_overlapping_run_is_skipped, a_newer_run_takes_the_place,

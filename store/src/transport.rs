@@ -4,6 +4,7 @@
 //! "look there". To add one, implement [`Transport`] and run [`conformance::run`] against it.
 
 pub mod conformance;
+pub mod redis;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -40,6 +41,25 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
     /// Waits until at least one ticket is there and takes at most `max`, higher priorities first.
     /// Dropping the future takes nothing.
     async fn take(&self, queues: &[String], max: usize) -> Result<Vec<Ticket>, TransportError>;
+
+    /// Stops taking. Returns tickets that were taken for nobody; later calls of [`Transport::take`] begin anew.
+    async fn stop_taking(&self) -> Vec<Ticket> {
+        Vec::new()
+    }
+
+    /// How it fares, for the sweep.
+    async fn condition(&self) -> Result<Condition, TransportError> {
+        Ok(Condition::default())
+    }
+}
+
+/// What a transport says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// Changes when tickets may have been lost.
+    pub epoch: String,
+    /// Queues that hold so much that what is not in them can wait.
+    pub full: Vec<String>,
 }
 
 /// Tickets inside one process: what embedded mode uses. What it holds is lost with the process; the

@@ -1,6 +1,6 @@
 //! How a worker is set up.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tidemill_connectors::Connections;
 use tidemill_dag::{id::WorkerId, time::Clock};
@@ -24,6 +24,12 @@ pub struct WorkerConfig {
     pub project_dir: PathBuf,
     /// The Python interpreter: a path, or a name on `PATH`.
     pub python: PathBuf,
+    /// Tickets taken beyond the free slots, so that the next task is at hand when one ends. Other workers do not see them.
+    pub prefetch: usize,
+    /// The machine's name, for people.
+    pub host: String,
+    /// What the configuration says about this worker, for people.
+    pub labels: BTreeMap<String, String>,
     /// On shutdown, how long running tasks may take to end before they are stopped and given back.
     pub drain: Duration,
 }
@@ -40,6 +46,9 @@ impl WorkerConfig {
             data_dir: data_dir.into(),
             project_dir: project_dir.into(),
             python: "python3".into(),
+            prefetch: 0,
+            host: "localhost".to_owned(),
+            labels: BTreeMap::new(),
             drain: Duration::from_secs(10),
         }
     }

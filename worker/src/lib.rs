@@ -16,6 +16,7 @@ mod kinds;
 mod leases;
 mod logs;
 mod plans;
+mod presence;
 mod process;
 mod python;
 mod queue;

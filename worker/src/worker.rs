@@ -19,6 +19,7 @@ use crate::{
     leases::{Lease, Leases},
     logs::LogWriter,
     plans::Plans,
+    presence::Presence,
     process::Starter,
     python::Pool,
     queue,
@@ -65,6 +66,7 @@ pub(crate) struct Site {
     pub http: reqwest::Client,
     pub logs: LogWriter,
     leases: Leases,
+    presence: Presence,
     /// Cancelled when nothing new is to be begun.
     stopping: CancellationToken,
     /// Cancelled when what still runs is to be stopped and given back.
@@ -112,12 +114,18 @@ impl Worker {
             http,
             logs: LogWriter::new(Arc::clone(&wiring.clock)),
             leases: Leases::default(),
+            presence: Presence::of(&config),
             stopping: CancellationToken::new(),
             give_back: CancellationToken::new(),
             config,
             wiring,
         };
         Ok(Self { site: Arc::new(site) })
+    }
+
+    /// Cancelled, it has what runs stopped and given back at once, without the time that draining may take.
+    pub fn hurry(&self) -> CancellationToken {
+        self.site.give_back.clone()
     }
 
     /// Works until `shutdown` is cancelled and everything running has ended or was given back.
@@ -145,11 +153,22 @@ impl Worker {
             let site = Arc::clone(&site);
             tokio::spawn(async move { site.logs.run(&site.wiring.store).await })
         };
-        take_until(&site, &feed, &slots, &shutdown).await;
+        let presence = {
+            let site = Arc::clone(&site);
+            tokio::spawn(async move { site.presence.keep(&site.wiring.store).await })
+        };
+        let unused = take_until(&site, &feed, &slots, &shutdown).await;
         drop(feed);
         site.stopping.cancel();
+        site.presence.drains();
+        pass_on(&site, unused).await;
         // Every slot free again: nothing runs any more.
-        if tokio::time::timeout(site.config.drain, slots.acquire_many(all_slots)).await.is_err() {
+        let drained = tokio::time::timeout(site.config.drain, slots.acquire_many(all_slots));
+        let drained = tokio::select! {
+            drained = drained => drained.is_ok(),
+            () = site.give_back.cancelled() => false,
+        };
+        if !drained {
             tracing::info!("stopping what still runs and giving it back");
             site.give_back.cancel();
             let _ = tokio::time::timeout(site.config.lease, slots.acquire_many(all_slots)).await;
@@ -157,9 +176,19 @@ impl Worker {
         ended.cancel();
         let _ = tokio::time::timeout(site.config.lease, queue).await;
         site.logs.flush().await;
-        beat.abort();
-        writer.abort();
+        for task in [beat, writer, presence] {
+            task.abort();
+        }
+        site.presence.leave(&site.wiring.store).await;
         site.python.close();
+    }
+}
+
+/// Tickets that were taken and will not be used here need not wait until they are missed.
+async fn pass_on(site: &Site, mut unused: Vec<Ticket>) {
+    unused.extend(site.wiring.transport.stop_taking().await);
+    if let Err(error) = site.wiring.store.pass_on(&unused).await {
+        tracing::info!(error = %chain(&error), "unused tickets are left to the sweep");
     }
 }
 
@@ -177,32 +206,44 @@ where
     Box::pin(async move { queue::run(&name, jobs, handler, ended).await })
 }
 
-/// Takes tickets, as many as slots are free, and claims what stands behind them.
-async fn take_until(site: &Site, feed: &queue::Feed<Job>, slots: &Arc<Semaphore>, shutdown: &CancellationToken) {
+/// Takes tickets, as many as slots are free and a few ahead, and claims what stands behind them. Returns those that were
+/// taken ahead and not used.
+async fn take_until(
+    site: &Site,
+    feed: &queue::Feed<Job>,
+    slots: &Arc<Semaphore>,
+    shutdown: &CancellationToken,
+) -> Vec<Ticket> {
     let mut pause = PAUSE.0;
+    let mut ahead: Vec<Ticket> = Vec::new();
     loop {
         let free = tokio::select! {
             biased;
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => return ahead,
             free = free_slots(slots) => free,
         };
-        let taken = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return,
-            taken = site.wiring.transport.take(&site.config.queues, free.len()) => taken,
-        };
-        match taken {
-            Ok(tickets) => {
-                pause = PAUSE.0;
-                claim(site, feed, free, &tickets).await;
-            }
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), "no tickets can be taken, trying again");
-                drop(free);
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSE.1);
+        if ahead.is_empty() {
+            let taken = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return ahead,
+                taken = site.wiring.transport.take(&site.config.queues, free.len() + site.config.prefetch) => taken,
+            };
+            match taken {
+                Ok(tickets) => {
+                    pause = PAUSE.0;
+                    ahead = tickets;
+                }
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "no tickets can be taken, trying again");
+                    drop(free);
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE.1);
+                    continue;
+                }
             }
         }
+        let later = ahead.split_off(ahead.len().min(free.len()));
+        claim(site, feed, free, &std::mem::replace(&mut ahead, later)).await;
     }
 }
 

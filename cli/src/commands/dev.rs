@@ -2,11 +2,13 @@
 
 mod watch;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
 use tidemill_api::Api;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Dev;
@@ -21,21 +23,14 @@ use crate::words;
 /// Serves until it is interrupted.
 pub async fn run(project: Project, args: Dev, out: Out) -> Result<Exit, CliError> {
     let start = Instant::now();
-    let address = args.listen.to_string();
-    if !args.listen.ip().is_loopback() {
-        return Err(CliError::NotLoopback { address });
-    }
     let mut signals = Signals::new()?;
-    let listener = tokio::net::TcpListener::bind(args.listen)
-        .await
-        .map_err(|source| CliError::Listen { address: address.clone(), source })?;
-    let bound = listener.local_addr().map_err(|source| CliError::Listen { address, source })?;
+    let (listener, bound) = listen(args.listen).await?;
     let workbench = Arc::new(project.workbench()?);
     let node = Node::start(&project, &workbench, Role::Serve).await?;
     let api = Api {
         store: node.store.clone(),
         workbench: workbench.clone(),
-        clock: clock::clock(),
+        clock: node.store.clock(),
         chance: clock::chance(),
         bell: node.bell.clone(),
     };
@@ -47,27 +42,25 @@ pub async fn run(project: Project, args: Dev, out: Out) -> Result<Exit, CliError
     greet(&project, &format!("http://{bound}"), start, out)?;
     let watcher = watch::Watcher::new(project.pipelines(), workbench, node.store.clone(), node.bell.clone(), out);
     let watcher = tokio::spawn(watcher.run(shutdown.clone()));
-    let failed = wait(&mut signals, &node).await;
+    let failed = node.until_told(&mut signals).await;
     out.note("stopping; what runs is given back");
     shutdown.cancel();
     let _ = watcher.await;
     let _ = server.await;
-    node.stop().await;
+    node.drain(&mut signals).await;
     failed.map_or(Ok(Exit::Ok), Err)
 }
 
-/// Until a signal comes, or a part stops by itself.
-async fn wait(signals: &mut Signals, node: &Node) -> Option<CliError> {
-    loop {
-        tokio::select! {
-            () = signals.next() => return None,
-            () = tokio::time::sleep(std::time::Duration::from_millis(500)) => {
-                if let Some(error) = node.stopped() {
-                    return Some(error);
-                }
-            }
-        }
+/// Listens on an address of this machine alone, and says which one it became.
+pub async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), CliError> {
+    let text = address.to_string();
+    if !address.ip().is_loopback() {
+        return Err(CliError::NotLoopback { address: text });
     }
+    let failed = |source| CliError::Listen { address: text.clone(), source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 fn greet(project: &Project, url: &str, start: Instant, out: Out) -> Result<(), CliError> {

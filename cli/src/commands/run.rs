@@ -29,7 +29,7 @@ pub async fn run(project: &Project, args: RunArgs, out: Out) -> Result<Exit, Cli
     if args.detach {
         let (store, _) = project.open().await?;
         let run = prepared.start(&store, order).await?;
-        return detached(&store, run, project, out).await;
+        return detached(&store, run, out).await;
     }
     let node = Node::start(project, &workbench, Role::Drive).await?;
     let run = prepared.start(&node.store, order).await?;
@@ -112,17 +112,23 @@ fn params(given: &[String]) -> Result<Map<String, Value>, CliError> {
     given.iter().map(|text| one(text).ok_or_else(|| CliError::ParamSyntax { text: text.clone() })).collect()
 }
 
-async fn detached(store: &Store, run: RunId, project: &Project, out: Out) -> Result<Exit, CliError> {
+async fn detached(store: &Store, run: RunId, out: Out) -> Result<Exit, CliError> {
     let record = store.run(run).await?;
     if out.json {
         out.value(&RunView::from(record))?;
         return Ok(Exit::Ok);
     }
     out.line(run.to_string())?;
-    if tidemill_scheduler::presence::Presence::living(&project.state.workers) == 0 {
+    if !somebody_works(store).await? {
         out.note(format!("no worker is alive: start `tidemill dev`, or `tidemill resume {run}`"));
     }
     Ok(Exit::Ok)
+}
+
+/// Whether a worker was heard of lately.
+pub async fn somebody_works(store: &Store) -> Result<bool, CliError> {
+    let now = store.clock().now();
+    Ok(store.workers().await?.iter().any(|worker| worker.is_alive(now)))
 }
 
 /// What came of a run, for programs.

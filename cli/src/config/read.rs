@@ -159,6 +159,14 @@ fn limits(config: &Config, places: &Places, found: &mut Vec<Diagnostic>) {
     if config.worker.lease.0 < std::time::Duration::from_secs(1) {
         low("worker.lease", "a lease shorter than a second would end while its worker is well");
     }
+    if config.worker.queues.is_empty() {
+        low("worker.queues", "at least one queue is needed");
+    }
+    for (path, url) in [("database.url", &config.database.url), ("queue.url", &config.queue.url)] {
+        if url.as_deref().is_some_and(crate::secret::shows_a_password) {
+            low(path, "it holds a password; write the place where the address is, as in \"${env:NAME}\"");
+        }
+    }
     if config.engine.memory_mb < 16 {
         low("engine.memory_mb", "at least 16 MiB are needed");
     }

@@ -3,20 +3,18 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where Tidemill keeps what it must remember.
+/// Where Tidemill keeps files that it must remember.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateSection {
     /// The folder for the database, data sets between tasks, spilled memory and caches; relative paths start at the
-    /// project's folder.
+    /// project's folder. Processes on several machines share it.
     pub dir: PathBuf,
-    /// The database: `sqlite:PATH` or `postgres://…`. Unset: `state.db` in `dir`.
-    pub url: Option<String>,
 }
 
 impl Default for StateSection {
     fn default() -> Self {
-        Self { dir: PathBuf::from(".tidemill"), url: None }
+        Self { dir: PathBuf::from(".tidemill") }
     }
 }
 
@@ -24,12 +22,8 @@ impl StateSection {
     /// The places below the state folder of a project.
     pub fn folders(&self, root: &Path) -> StateFolders {
         let dir = root.join(&self.dir);
-        let url = match &self.url {
-            Some(url) => url.clone(),
-            None => format!("sqlite:{}", dir.join("state.db").display()),
-        };
         StateFolders {
-            url,
+            database: dir.join("state.db"),
             blobs: dir.join("blobs"),
             spill: dir.join("spill"),
             cache: dir.join("cache"),
@@ -44,8 +38,8 @@ impl StateSection {
 pub struct StateFolders {
     /// The folder itself.
     pub dir: PathBuf,
-    /// The database's address.
-    pub url: String,
+    /// The database, where no other is named.
+    pub database: PathBuf,
     /// Data sets between tasks.
     pub blobs: PathBuf,
     /// What does not fit into memory.

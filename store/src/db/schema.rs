@@ -17,6 +17,7 @@ macro_rules! steps {
             4 "0004_events",
             5 "0005_logs",
             6 "0006_schedules",
+            10 "0010_workers",
             50 "0050_version_states",
             51 "0051_api_tokens",
         )

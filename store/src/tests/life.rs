@@ -7,10 +7,11 @@ use tidemill_dag::{
     id::{Attempt, Ticket},
     spec::RunIf,
     state::{RunState, TaskState},
+    time::Clock,
 };
 
 use super::bed::{Bed, LEASE, drain, failure, key, report, success, worker};
-use crate::{Outcome, Report, TaskFailure};
+use crate::{KnownWorker, NewWorker, Outcome, Report, TaskFailure};
 
 pub async fn a_chain_runs_to_its_end(bed: &Bed) {
     let run = bed.run(&[&[], &[0], &[1]]).await;
@@ -198,4 +199,35 @@ pub async fn text_with_a_nul_is_stored(bed: &Bed) {
     assert!(bed.complete(&claimed[1], "w", Outcome::Skipped { reason: "a\0b".into() }).await.accepted);
     assert_eq!(bed.task(run, 0).await.error, Some(error));
     assert_eq!(bed.task(run, 1).await.reason.as_deref(), Some("a\u{fffd}b"));
+}
+
+pub async fn workers_say_who_they_are(bed: &Bed) {
+    let new = |id: &str, host: &str| NewWorker {
+        id: worker(id),
+        host: host.to_owned(),
+        version: "0.1.0".to_owned(),
+        queues: vec!["default".to_owned(), "gpu".to_owned()],
+        labels: [("zone".to_owned(), "eu".to_owned())].into(),
+        slots: 4,
+        draining: false,
+    };
+    let (one, two) = (new("one", "b"), new("two", "a"));
+    bed.store.greet(&one).await.expect("noted");
+    bed.clock.advance(KnownWorker::SILENCE);
+    bed.store.greet(&two).await.expect("noted");
+    bed.run(&[&[], &[]]).await;
+    assert_eq!(bed.claim("two").await.len(), 2);
+    let all = bed.store.workers().await.expect("workers");
+    assert_eq!(all.iter().map(|w| (&w.worker, w.running)).collect::<Vec<_>>(), [(&two, 2), (&one, 0)]);
+    let now = bed.clock.now();
+    assert_eq!(all.iter().map(|w| w.is_alive(now)).collect::<Vec<_>>(), [true, false]);
+    let draining = NewWorker { draining: true, ..two };
+    bed.store.greet(&draining).await.expect("noted");
+    bed.store.leave(&one.id).await.expect("noted");
+    let all = bed.store.workers().await.expect("workers");
+    assert_eq!(all.iter().map(|w| &w.worker).collect::<Vec<_>>(), [&draining]);
+    bed.clock.advance(Duration::from_secs(3 * 86_400));
+    let (other, _) = bed.another().await;
+    other.sweep().await.expect("a sweep");
+    assert_eq!(bed.store.workers().await.expect("workers"), []);
 }

@@ -1,0 +1,96 @@
+//! Addresses that may hold passwords: read at the last moment, never printed.
+
+use std::fmt;
+
+use tidemill_dag::secret::{Piece, SecretPlace, split};
+
+use crate::error::CliError;
+
+/// Text that holds a secret. It neither prints nor serialises.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Text that is not known to hold any.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one call that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+/// Reads a setting whose text names places.
+pub fn read(setting: &'static str, written: &str) -> Result<Secret, CliError> {
+    let failed = |why: String| CliError::SecretPlace { setting, why };
+    let mut text = String::new();
+    for piece in split(written).map_err(|error| failed(error.to_string()))? {
+        match piece {
+            Piece::Text(plain) => text.push_str(plain),
+            Piece::Secret(SecretPlace::Env(name)) => {
+                let value = std::env::var(&name)
+                    .map_err(|_| failed(format!("the environment variable {name} is not set to text")))?;
+                text.push_str(&value);
+            }
+            Piece::Secret(SecretPlace::File(path)) => {
+                let value = std::fs::read_to_string(&path)
+                    .map_err(|error| failed(format!("{path} cannot be read: {error}")))?;
+                text.push_str(value.trim_end());
+            }
+            Piece::Secret(SecretPlace::Stored(_) | SecretPlace::Vault { .. }) => {
+                return Err(failed("it can be read from an environment variable or a file only".to_owned()));
+            }
+        }
+    }
+    Ok(Secret(text))
+}
+
+/// A setting, or else what an environment variable says.
+pub fn setting(name: &'static str, written: Option<&str>, variable: &str) -> Result<Option<Secret>, CliError> {
+    match written {
+        Some(written) => read(name, written).map(Some),
+        None => Ok(std::env::var(variable).ok().filter(|value| !value.is_empty()).map(Secret)),
+    }
+}
+
+/// Whether an address spells out a password.
+pub fn shows_a_password(url: &str) -> bool {
+    let login = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(login, _)| login);
+    let password = login.and_then(|login| login.split_once(':')).map(|(_, password)| password);
+    password.is_some_and(|password| !password.is_empty() && !password.starts_with("${")) || url.contains("password=")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_noticed_and_places_are_not() {
+        for shown in ["postgres://u:pw@h/d", "redis://:pw@h", "redis+sentinel://h/m?sentinel_password=x"] {
+            assert!(shows_a_password(shown), "{shown}");
+        }
+        for fine in ["postgres://u@h/d", "postgres://u:${env:PW}@h/d", "${env:URL}", "redis://h:1", "sqlite:a.db"] {
+            assert!(!shows_a_password(fine), "{fine}");
+        }
+    }
+
+    #[test]
+    fn places_are_read_or_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("pw");
+        std::fs::write(&file, "s3cret\n").expect("a file");
+        let read_it = read("queue.url", &format!("redis://:${{file:{}}}@h", file.display())).expect("it is there");
+        assert_eq!(read_it.expose(), "redis://:s3cret@h");
+        assert!(!format!("{read_it:?}").contains("s3cret"));
+        let error = read("queue.url", "${env:TIDEMILL_NO_SUCH_VARIABLE}").expect_err("it is not set");
+        assert!(error.to_string().contains("queue.url: the environment variable TIDEMILL_NO_SUCH_VARIABLE"), "{error}");
+    }
+}
