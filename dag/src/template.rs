@@ -36,6 +36,8 @@ pub struct Context {
     pub tasks: BTreeMap<String, TaskFacts>,
     /// `vars.x`: the definition's constants.
     pub vars: Value,
+    /// Names that only some templates have, as `payload` of a webhook.
+    pub extra: BTreeMap<String, Value>,
 }
 
 /// A stretch of time: from `start`, up to but without `end`.
@@ -102,6 +104,7 @@ impl Context {
             let interval = minijinja::Value::from_pairs([("start", moment(start)), ("end", moment(end))]);
             all.push(("interval", interval));
         }
+        all.extend(self.extra.iter().map(|(name, value)| (name.as_str(), plain(value))));
         minijinja::Value::from_pairs(all)
     }
 }

@@ -2,6 +2,7 @@
 
 mod away;
 mod bed;
+mod causes;
 mod concurrency;
 mod crashes;
 mod definitions;
@@ -58,5 +59,8 @@ cases! {
     versions: a_version_lives_and_another_takes_its_place, several_are_adopted_together_or_not_at_all,
         of_two_people_at_once_one_wins, versions_move_as_the_table_says, one_goes_back_to_what_was_active_before;
     tokens: tokens_are_kept_used_and_revoked, an_expired_token_frees_its_name, the_state_tells_about_itself;
+    causes: a_cause_told_a_thousand_times_makes_one_run, another_request_with_the_same_key_is_refused,
+        a_key_is_free_again_when_its_time_is_over, a_crash_around_the_commit_makes_one_run,
+        dead_letters_are_kept_within_bounds;
     logs: lines_are_read_where_one_left_off, a_follower_misses_nothing;
 }
