@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::cache::CacheSection;
+pub use crate::privacy::PrivacySection;
 pub use deployments::{DeploymentSection, PriceSection, ProviderKey, ProviderKind, ProviderSection};
 pub use limits::{LedgerSection, LimitSection, LimitsSection, TenantSection, TierSection};
 pub use money::Money;
@@ -50,4 +52,8 @@ pub struct GatewayConfig {
     pub retry: RetrySection,
     /// When a deployment is left alone for a while.
     pub breaker: BreakerSection,
+    /// Answers that are kept and served again.
+    pub cache: CacheSection,
+    /// What is masked before a provider sees it.
+    pub privacy: PrivacySection,
 }

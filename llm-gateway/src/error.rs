@@ -121,6 +121,14 @@ pub enum GatewayError {
         /// The code: the policy, or the detector itself.
         code: &'static str,
     },
+    /// The cache cannot be set up as configured.
+    #[error("{reason}")]
+    Cache {
+        /// What is wrong.
+        reason: String,
+        /// The code: the embedding, or its bound.
+        code: &'static str,
+    },
     /// The configuration is wrong.
     #[error("{path}: {reason}")]
     Config {
@@ -273,7 +281,7 @@ impl GatewayError {
             Self::Overloaded { .. } => tm11::OVERLOADED,
             Self::LedgerDown { .. } => tm11::LEDGER_DOWN,
             Self::Failed { failure, .. } => failure.code(),
-            Self::Private { code, .. } => code,
+            Self::Private { code, .. } | Self::Cache { code, .. } => code,
             Self::Config { .. } => tm11::BAD_CONFIG,
             Self::OpenToWorld { .. } => tm11::OPEN_TO_WORLD,
             Self::Secret { .. } => tm11::SECRET,
@@ -291,7 +299,7 @@ impl GatewayError {
             Self::Limited { .. } => 429,
             Self::NoneAvailable { .. } | Self::Overloaded { .. } | Self::LedgerDown { .. } => 503,
             Self::Failed { failure, .. } => failure.status(),
-            Self::Config { .. } | Self::OpenToWorld { .. } | Self::Secret { .. } => 500,
+            Self::Cache { .. } | Self::Config { .. } | Self::OpenToWorld { .. } | Self::Secret { .. } => 500,
         }
     }
 

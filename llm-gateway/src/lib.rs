@@ -11,10 +11,14 @@
 //! the table of `tests/it/providers.rs`.
 
 pub mod answer;
+pub mod cache;
 pub mod caller;
 pub mod config;
+pub mod embed;
 pub mod error;
+pub mod guard;
 pub mod hooks;
+pub mod privacy;
 pub mod request;
 pub mod secret;
 pub mod usage;

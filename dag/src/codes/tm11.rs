@@ -28,4 +28,8 @@ codes! {
     BAD_CONFIG: "TM1127" = "A setting of the gateway cannot be used",
     SECRET: "TM1128" = "A secret of the gateway cannot be read",
     NOT_FOUND: "TM1129" = "The gateway has nothing at this address",
+    PRIVATE_DATA: "TM1150" = "A request holds data that its tenant's policy does not let out",
+    DETECTOR_FAILED: "TM1151" = "The search for sensitive data failed",
+    EMBEDDING_UNAVAILABLE: "TM1152" = "The embedding of the cache cannot be used",
+    UNCALIBRATED: "TM1153" = "A bound of the cache belongs to another embedding",
 }
