@@ -216,11 +216,10 @@ fn units(tokens: Vec<Token>) -> Vec<Token> {
         };
         let bare = last.kind == Kind::Number && last.text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         let ordinal = last.kind == Kind::Time && last.text.ends_with("th");
-        if is_word && bare && matches!(token.text.as_str(), "am" | "pm") {
-            if let Some(time) = numbers::read(&format!("{}{}", last.text, token.text)) {
-                (last.kind, last.text) = (time.kind, time.text);
-                continue;
-            }
+        let half = is_word && bare && matches!(token.text.as_str(), "am" | "pm");
+        if let Some(time) = half.then(|| numbers::read(&format!("{}{}", last.text, token.text))).flatten() {
+            (last.kind, last.text) = (time.kind, time.text);
+            continue;
         }
         let small = last.text.trim_end_matches("th").parse::<u32>().is_ok_and(|day| (1..=31).contains(&day));
         if let Some(month) =

@@ -111,7 +111,8 @@ impl<'t> Window<'t> {
     }
 
     fn judge(&self) -> Option<Finding> {
-        if !(7..=19).contains(&self.digits.len()) && !(self.lengths.len() == 4 && self.gaps == [".", ".", "."]) {
+        let dotted_four = self.lengths.len() == 4 && self.gaps == [".", ".", "."];
+        if !dotted_four && !(7..=19).contains(&self.digits.len()) {
             return None;
         }
         if glued_after(self.text.as_bytes(), self.end) {
