@@ -98,7 +98,10 @@ fn ended(run: &RunRecord, how: &str, now: Timestamp) -> String {
 
 /// Tasks that something is happening to, or should be.
 fn moving(tasks: &[TaskRecord]) -> impl Iterator<Item = &TaskRecord> {
-    tasks.iter().filter(|t| matches!(t.state, TaskState::Ready | TaskState::Running | TaskState::Waiting))
+    let works = |t: &&TaskRecord| matches!(t.state, TaskState::Ready | TaskState::Running | TaskState::Waiting);
+    tasks.iter().filter(move |t| {
+        works(t) || t.items.as_ref().is_some_and(|items| items.finished() < items.total && !t.state.is_finished())
+    })
 }
 
 /// One task.
@@ -112,6 +115,11 @@ pub fn task(task: &TaskRecord, all: &[TaskRecord], now: Timestamp) -> Explained 
         owner: task.owner.as_ref().map(ToString::to_string),
         waits_for: Vec::new(),
     };
+    if let Some(items) = task.items.as_ref().filter(|_| !task.state.is_finished()) {
+        let (done, total) = (items.finished(), items.total);
+        told.sentences
+            .push(format!("{done} of its {total} items have finished, {} failed.", items.of(TaskState::Failed)));
+    }
     match task.state {
         TaskState::Blocked => blocked(task, all, now, &mut told),
         TaskState::Ready => ready(task, now, &mut told),

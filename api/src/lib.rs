@@ -9,7 +9,6 @@
 
 pub mod definitions;
 pub mod explain;
-pub mod hooks;
 pub mod problem;
 mod routes;
 pub mod start;

@@ -14,6 +14,9 @@ use crate::words;
 /// The first and the longest pause between two looks at a run.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(100));
 
+/// So many events are told at a time.
+const EVENTS: u32 = 1_000;
+
 /// A run at its end.
 pub struct Ended {
     /// The run.
@@ -47,8 +50,14 @@ pub async fn to_the_end(node: &Node, run: RunId, after: i64, out: Out) -> Result
         let ended = words::ended(record.state);
         if ended || progress.wants_tasks(pause == LOOKS.1) {
             let tasks = node.store.tasks(run).await?;
-            let events = node.store.events(run, progress.cursor(), 1_000).await?;
-            progress.show(&record, &tasks, &events);
+            loop {
+                let events = node.store.events(run, progress.cursor(), EVENTS).await?;
+                progress.show(&record, &tasks, &events);
+                // At the end, everything is told.
+                if !ended || events.len() < EVENTS as usize {
+                    break;
+                }
+            }
             if ended {
                 progress.finish();
                 return Ok(Ended { run: record, tasks, interrupted });

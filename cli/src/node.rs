@@ -172,6 +172,7 @@ fn worker_config(project: &Project, role: Role, me: WorkerId) -> WorkerConfig {
         host: clock::host(),
         lease: section.lease.0,
         python: section.python.clone().into(),
+        max_items: section.max_items,
         drain: if role == Role::Drive { Duration::from_secs(1) } else { section.grace.0 },
         ..WorkerConfig::new(me, &project.state.dir, &project.root)
     }

@@ -1,6 +1,8 @@
 //! From what people write to the run or task they mean.
 
-use tidemill_dag::id::RunId;
+use std::collections::HashMap;
+
+use tidemill_dag::id::{Ordinal, RunId};
 use tidemill_store::{Page, RunFilter, RunRecord, Store, TaskRecord};
 
 use crate::error::CliError;
@@ -43,6 +45,60 @@ pub fn split(text: &str) -> (String, Option<String>) {
     match text.split_once('.') {
         Some((run, task)) => (run.to_owned(), Some(task.to_owned())),
         None => (text.to_owned(), None),
+    }
+}
+
+/// The task or the item that is meant: an item as `task[3]`.
+pub async fn task_or_item(
+    store: &Store,
+    run: &RunRecord,
+    tasks: &[TaskRecord],
+    text: &str,
+) -> Result<TaskRecord, CliError> {
+    let item = text.strip_suffix(']').and_then(|text| text.rsplit_once('['));
+    if let Some((name, Ok(index))) = item.map(|(name, index)| (name, index.parse::<u32>())) {
+        let parent = task(run, tasks, name)?;
+        let found = store.items(parent.key(), index, 1, &[]).await?.pop().filter(|item| item.index == Some(index));
+        return found.ok_or_else(|| CliError::UnknownTask {
+            run: run.id.to_string(),
+            text: text.to_owned(),
+            known: parent.items.iter().map(|items| format!("{name}[0..{}]", items.total)).collect(),
+        });
+    }
+    task(run, tasks, text).cloned()
+}
+
+/// Names of the tasks and items of a run, by their places.
+pub struct Names {
+    tasks: HashMap<Ordinal, String>,
+    /// The place of the first item, how many there are, and the name of their task.
+    lists: Vec<(u32, u32, String)>,
+}
+
+impl Names {
+    /// Looks up where items stand.
+    pub async fn of(store: &Store, tasks: &[TaskRecord]) -> Result<Self, CliError> {
+        let mut lists = Vec::new();
+        for task in tasks {
+            let first = match &task.items {
+                Some(_) => store.items(task.key(), 0, 1, &[]).await?.pop(),
+                None => None,
+            };
+            if let (Some(counts), Some(first)) = (&task.items, first) {
+                lists.push((first.ordinal.0, counts.total, task.name.clone()));
+            }
+        }
+        Ok(Self { tasks: tasks.iter().map(|task| (task.ordinal, task.name.clone())).collect(), lists })
+    }
+
+    /// Whose place it is.
+    pub fn get(&self, ordinal: Ordinal) -> Option<String> {
+        let item = || {
+            let (first, _, name) =
+                self.lists.iter().find(|(first, total, _)| (*first..first + total).contains(&ordinal.0))?;
+            Some(format!("{name}[{}]", ordinal.0 - first))
+        };
+        self.tasks.get(&ordinal).cloned().or_else(item)
     }
 }
 

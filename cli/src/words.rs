@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tidemill_dag::state::{RunState, TaskState};
-use tidemill_store::TaskRecord;
+use tidemill_store::{ItemCounts, TaskRecord};
 
 use crate::out::Paint;
 
@@ -83,6 +83,9 @@ pub fn task_facts(task: &TaskRecord) -> String {
     if let Some(n) = tidemill_api::view::rows(task) {
         facts.push(rows(n));
     }
+    if let Some(counts) = &task.items {
+        facts.push(items(counts));
+    }
     if let (Some(start), Some(end)) = (task.started_at, task.finished_at) {
         facts.push(duration(end.since(start)));
     }
@@ -102,6 +105,14 @@ pub fn task_facts(task: &TaskRecord) -> String {
         | TaskState::UpstreamFailed => {}
     }
     facts.join(", ")
+}
+
+/// How far a list is, as in `3 of 10 items, 1 failed`.
+pub fn items(counts: &ItemCounts) -> String {
+    let failed = counts.of(TaskState::Failed);
+    let failed = if failed > 0 { format!(", {} failed", count(failed.into())) } else { String::new() };
+    let (finished, total) = (count(counts.finished().into()), count(counts.total.into()));
+    if finished == total { format!("{total} items{failed}") } else { format!("{finished} of {total} items{failed}") }
 }
 
 #[cfg(test)]

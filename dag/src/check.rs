@@ -1,7 +1,6 @@
 //! What a definition's types cannot say: names, ranges, settings that belong together.
 
 mod kinds;
-mod triggers;
 
 use std::collections::HashSet;
 
@@ -10,8 +9,10 @@ use crate::{
     compile::Known,
     params,
     report::Report,
+    schedule::{Schedule, ScheduleError},
     secret,
-    spec::{Backoff, Pipeline, Task, TaskKind},
+    spec::{Backoff, ForEach, LoadMode, Pipeline, Task, TaskKind, Trigger},
+    template,
     time::Span,
 };
 
@@ -24,7 +25,9 @@ pub(crate) fn pipeline(pipeline: &Pipeline, known: &Known, report: &mut Report) 
     if !pipeline.pipeline.is_empty() {
         name(&pipeline.pipeline, "pipeline", false, report);
     }
-    triggers::all(pipeline, report);
+    for (index, trigger) in pipeline.triggers.iter().enumerate() {
+        self::trigger(index, trigger, report);
+    }
     parameters(pipeline, report);
     for (key, value) in &pipeline.vars {
         name(key, &format!("vars.{key}"), true, report);
@@ -79,6 +82,38 @@ fn plain_name(text: &str) -> String {
         }
     }
     made.trim_matches('_').trim_start_matches(|c: char| c.is_ascii_digit() || c == '_').chars().take(MAX_NAME).collect()
+}
+
+fn trigger(index: usize, trigger: &Trigger, report: &mut Report) {
+    let path = format!("triggers[{index}]");
+    match trigger {
+        Trigger::Cron(cron) => {
+            if let Err(ScheduleError::Expression { expression, reason }) = Schedule::new(&cron.cron, None) {
+                report
+                    .error(
+                        tm01::BAD_CRON,
+                        format!("{path}.cron"),
+                        format!("`{expression}` is not a cron expression: {reason}"),
+                    )
+                    .advise("five fields: minute hour day month weekday, as in `0 6 * * MON-FRI`");
+            }
+            if let Err(ScheduleError::Zone { zone, nearest }) = Schedule::new("0 0 * * *", cron.timezone.as_deref()) {
+                let help = match nearest {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "use an IANA name such as `Europe/Berlin` or `UTC`".to_owned(),
+                };
+                let message = format!("`{zone}` is not a known time zone");
+                report.error(tm01::UNKNOWN_ZONE, format!("{path}.timezone"), message).advise(help);
+            }
+        }
+        Trigger::Webhook(_) => feature(
+            &format!("{path}.webhook"),
+            "webhook triggers",
+            "start runs through the API, or add a `cron` trigger",
+            report,
+        ),
+        Trigger::Dataset(_) => feature(&format!("{path}.dataset"), "dataset triggers", "use a `cron` trigger", report),
+    }
 }
 
 /// Refuses a feature that has no executor.
@@ -168,13 +203,8 @@ fn task(key: &str, task: &Task, known: &Known, report: &mut Report) {
     if let Some(when) = &task.when {
         plain_text(when, &format!("{path}.when"), report);
     }
-    if task.for_each.is_some() {
-        feature(
-            &format!("{path}.for_each"),
-            "tasks with `for_each`",
-            "write one task per item, or loop in SQL or Python",
-            report,
-        );
+    if let Some(for_each) = &task.for_each {
+        self::for_each(&path, for_each, task, report);
     } else if task.max_parallel.is_some() {
         report
             .error_at_key(
@@ -190,6 +220,37 @@ fn task(key: &str, task: &Task, known: &Known, report: &mut Report) {
     kinds::body(&format!("{path}.{}", task.kind.name()), &task.kind, known, report);
     if matches!(task.kind, TaskKind::Wait(_)) && task.timeout.is_none() {
         unlimited_wait(&path, &task.kind, report);
+    }
+}
+
+fn for_each(path: &str, for_each: &ForEach, task: &Task, report: &mut Report) {
+    let at = format!("{path}.for_each");
+    match for_each {
+        ForEach::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                no_secret(item, &format!("{at}[{index}]"), report);
+            }
+        }
+        ForEach::Template(text) if template::is_single(text) => plain_text(text, &at, report),
+        ForEach::Template(text) => {
+            let message = format!("`{text}` gives text, and a list is needed");
+            report.error(tm01::WRONG_TYPE, &at, message).advise(
+                "one `{{ … }}` alone gives a list, as in `{{ tasks.x.result }}`; the rows of a task are `{rows: x}`",
+            );
+        }
+        ForEach::Rows(_) => {}
+    }
+    if task.max_parallel == Some(0) {
+        report
+            .error(tm01::OUT_OF_RANGE, format!("{path}.max_parallel"), "with `max_parallel: 0` no item would ever run")
+            .advise("allow at least 1");
+    }
+    if let TaskKind::Load(load) = &task.kind
+        && load.mode == LoadMode::Replace
+    {
+        report
+            .error(tm01::MEANINGLESS, &at, "each item would replace what the items before it loaded")
+            .advise("write `mode: append` or `mode: merge`, or load the task's collected rows once");
     }
 }
 

@@ -99,7 +99,7 @@ fn prove(
 ) -> Result<Compiled, Vec<Diagnostic>> {
     check::pipeline(&pipeline, known, &mut report);
     let stand_ins = probe::stand_ins(&pipeline);
-    let links = Linker { pipeline: &pipeline, broken, known, report: &mut report, stand_ins }.all();
+    let links = Linker { pipeline: &pipeline, broken, known, report: &mut report, stand_ins, items: false }.all();
     let graph = graph::build(&pipeline, &links);
     let circular = graph::report_cycles(&graph, &mut report);
     let plan = if circular { Plan::default() } else { plan::build(&pipeline, &links, &mut report) };
@@ -117,14 +117,9 @@ fn prove(
 pub fn version(pipeline: &Pipeline) -> VersionId {
     let order: Vec<&str> = pipeline.tasks.keys().map(String::as_str).collect();
     let definition = serde_json::to_value(pipeline).unwrap_or_default();
-    VersionId(digest(&json!({ "definition": definition, "order": order })))
-}
-
-/// The hash of a JSON value: the same for values that differ only in the order of keys.
-pub fn digest(value: &Value) -> String {
     let mut canonical = String::new();
-    write_canonical(value, &mut canonical);
-    blake3::hash(canonical.as_bytes()).to_hex().to_string()
+    write_canonical(&json!({ "definition": definition, "order": order }), &mut canonical);
+    VersionId(blake3::hash(canonical.as_bytes()).to_hex().to_string())
 }
 
 fn write_canonical(value: &Value, out: &mut String) {

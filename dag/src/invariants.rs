@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    id::{Attempt, RunId, TaskKey, Ticket, WorkerId},
+    id::{Attempt, Ordinal, RunId, TaskKey, Ticket, WorkerId},
     state::{Move, RunState, RunView, TaskState, TaskView, table},
 };
 
@@ -154,6 +154,7 @@ fn no_ghosts(world: &World, found: &mut Findings) {
     for run in &world.runs {
         let tasks = tasks.get(&run.view.id).map_or(&[][..], Vec::as_slice);
         counters(run, tasks, found);
+        items(run, tasks, found);
         let count = |wanted: &[TaskState]| tasks.iter().filter(|task| wanted.contains(&task.state)).count();
         let alive = count(&[TaskState::Ready, TaskState::Running, TaskState::Waiting]);
         match run.view.state {
@@ -178,6 +179,7 @@ fn counters(run: &RunRow, tasks: &[&TaskView], found: &mut Findings) {
     let left = tasks.iter().filter(|task| !task.state.is_finished()).count();
     let failed = tasks.iter().filter(|task| task.state == TaskState::Failed).count();
     let view = &run.view;
+    found.unless(tasks.len() == view.tasks as usize, Invariant::NoGhosts, view.id, "miscounts its tasks");
     if left != view.tasks_left as usize || (failed > 0) != (view.failed > 0) {
         let says =
             format!("says {} left and {} failed; its tasks say {left} and {failed}", view.tasks_left, view.failed);
@@ -189,6 +191,36 @@ fn counters(run: &RunRow, tasks: &[&TaskView], found: &mut Findings) {
         RunState::Queued | RunState::Running | RunState::Cancelled => true,
     };
     found.unless(fits, Invariant::NoGhosts, view.id, "ended otherwise than its tasks say");
+}
+
+/// An expanded task has all its items, in one row of ordinals; as many of them as may are alive at once.
+fn items(run: &RunRow, tasks: &[&TaskView], found: &mut Findings) {
+    let mut items: BTreeMap<Ordinal, Vec<&TaskView>> = BTreeMap::new();
+    for task in tasks {
+        if let Some(parent) = task.parent {
+            items.entry(parent).or_default().push(task);
+        }
+    }
+    for parent in tasks {
+        let mine = items.remove(&parent.key.ordinal).unwrap_or_default();
+        let complete = mine.len() == parent.items.unwrap_or(0) as usize;
+        found.unless(complete, Invariant::NoGhosts, parent.key, "does not have the items that it says");
+        let (Some(most), RunState::Running) = (parent.policy.max_parallel, run.view.state) else { continue };
+        let in_state = |wanted: &[TaskState]| mine.iter().filter(|item| wanted.contains(&item.state)).count();
+        let alive = in_state(&[TaskState::Ready, TaskState::Running, TaskState::Waiting]);
+        let most = most.max(1) as usize;
+        let stuck = alive < most && in_state(&[TaskState::Blocked]) > 0;
+        found.unless(!stuck, Invariant::NoGhosts, parent.key, "an item waits for a place that is free");
+        found.unless(
+            alive <= most,
+            Invariant::SlotsAreLeases,
+            parent.key,
+            "more items are alive at once than `max_parallel`",
+        );
+    }
+    for parent in items.keys() {
+        found.add(Invariant::NoGhosts, run.view.id, format!("items of task {}, which is not there", parent.0));
+    }
 }
 
 fn slots_are_leases(world: &World, found: &mut Findings) {

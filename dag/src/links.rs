@@ -9,7 +9,7 @@ use crate::{
     compile::Known,
     graph::Why,
     report::Report,
-    spec::{Check, Command, Expectation, OnFail, Pipeline, Returns, Task, TaskKind},
+    spec::{Check, Command, Expectation, ForEach, OnFail, Pipeline, Returns, Task, TaskKind},
     sql::{self, Mention},
     suggest,
     template::{
@@ -47,6 +47,8 @@ pub(crate) struct Linker<'a> {
     pub(crate) known: &'a Known,
     pub(crate) report: &'a mut Report,
     pub(crate) stand_ins: Value,
+    /// Whether what is looked at may name `item` and `index`.
+    pub(crate) items: bool,
 }
 
 /// The task that is looked at.
@@ -66,16 +68,33 @@ impl Linker<'_> {
         let mut links = Links::default();
         let path = format!("tasks.{name}");
         let here = Here { index, path: &path };
+        if let Some(for_each) = &task.for_each {
+            self.for_each(&format!("{path}.for_each"), for_each, &mut links);
+        }
+        self.items = task.for_each.is_some();
         self.kind(here, &task.kind, &mut links);
         if let Some(when) = &task.when {
             self.condition(&format!("{path}.when"), when, &mut links);
         }
+        self.items = false;
         for (position, need) in task.needs.iter().enumerate() {
             if let Some(need) = self.known_task(need, &format!("{path}.needs[{position}]")) {
                 links.edges.entry(need).or_insert(Why::Needs);
             }
         }
         links
+    }
+
+    fn for_each(&mut self, path: &str, for_each: &ForEach, links: &mut Links) {
+        match for_each {
+            ForEach::List(items) => {
+                for (position, item) in items.iter().enumerate() {
+                    self.value(&format!("{path}[{position}]"), item, links);
+                }
+            }
+            ForEach::Template(text) => self.text(path, text, links),
+            ForEach::Rows(of) => self.input(&of.rows, &format!("{path}.rows"), links),
+        }
     }
 
     fn kind(&mut self, here: Here<'_>, kind: &TaskKind, links: &mut Links) {
@@ -353,7 +372,7 @@ impl Linker<'_> {
     }
 
     fn scope(&self) -> Scope<'_> {
-        Scope { pipeline: self.pipeline, broken: self.broken, crowded: self.report.crowded() }
+        Scope { pipeline: self.pipeline, broken: self.broken, items: self.items, crowded: self.report.crowded() }
     }
 
     fn used(&mut self, path: &str, text: &str, used: Used, links: &mut Links) {

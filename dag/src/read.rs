@@ -11,7 +11,6 @@ mod kinds;
 mod syntax;
 mod task;
 pub(crate) mod tree;
-mod trigger;
 
 use std::collections::BTreeSet;
 

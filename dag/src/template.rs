@@ -36,8 +36,8 @@ pub struct Context {
     pub tasks: BTreeMap<String, TaskFacts>,
     /// `vars.x`: the definition's constants.
     pub vars: Value,
-    /// Names that only some templates have, as `payload` of a webhook.
-    pub extra: BTreeMap<String, Value>,
+    /// `item` and `index`: what a task with `for_each` runs for, and its place in the list.
+    pub item: Option<(u32, Value)>,
 }
 
 /// A stretch of time: from `start`, up to but without `end`.
@@ -104,7 +104,9 @@ impl Context {
             let interval = minijinja::Value::from_pairs([("start", moment(start)), ("end", moment(end))]);
             all.push(("interval", interval));
         }
-        all.extend(self.extra.iter().map(|(name, value)| (name.as_str(), plain(value))));
+        if let Some((index, item)) = &self.item {
+            all.extend([("item", plain(item)), ("index", (*index).into())]);
+        }
         minijinja::Value::from_pairs(all)
     }
 }
@@ -235,6 +237,16 @@ pub fn render_value(value: &Value, context: &Context) -> Result<Value, TemplateE
             .map(Value::Object),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(value.clone()),
     }
+}
+
+/// Whether a text is nothing but one `{{ … }}`, so that it gives its value and not text.
+pub(crate) fn is_single(template: &str) -> bool {
+    outline::single_output(template).is_some()
+}
+
+/// Whether a condition is about single items of a `for_each`, as opposed to the task as a whole.
+pub fn is_about_items(condition: &str) -> bool {
+    names::of_item(condition)
 }
 
 /// The expression a condition is made of, if it is one: bare, or alone in `{{ … }}`.

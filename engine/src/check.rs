@@ -14,6 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::Rows;
 
+pub use sample::json_rows;
+
 pub(crate) use condition::{Rule, Tested, find_column, tested};
 
 /// What a check found.

@@ -30,7 +30,7 @@ mod session;
 mod testing;
 
 pub use analysis::{Analysis, ColumnLineage, Direct, Indirect, Influence, Local, ScanFacts, Source, Use};
-pub use check::{CheckReport, ExpectationResult, Scope, Split};
+pub use check::{CheckReport, ExpectationResult, Scope, Split, json_rows};
 pub use dataset::{DatasetColumn, DatasetFile, DatasetFiles, DatasetWriter, Manifest};
 pub use engine::{Engine, EngineConfig};
 pub use error::{EngineError, SqlPlace};

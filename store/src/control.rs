@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tidemill_dag::{
     id::{Ordinal, RunId, TaskKey, Ticket, WorkerId},
-    state::{Event, RunEvent, RunState, TaskState, resets},
+    state::{Event, RunEvent, RunState, TaskState, hold_back, resets},
 };
 
 use crate::{
@@ -63,7 +63,8 @@ impl Store {
         for (to, from) in needs {
             before[to.0 as usize].push(from);
         }
-        let resets = resets(&states, &before);
+        let mut resets = resets(&states, &before);
+        hold_back(&mut resets, &views);
         // The run first: it refuses where the tasks could only stumble.
         let tasks_left = u32::try_from(resets.len()).unwrap_or(u32::MAX);
         door.move_run(run, RunEvent::Resume { tasks_left }, None)?;

@@ -4,6 +4,7 @@
 //! pipelines, then runs by id, then tasks by key.
 
 pub(crate) mod claims;
+pub(crate) mod items;
 pub(crate) mod load;
 mod successors;
 pub(crate) mod write;
@@ -20,6 +21,7 @@ use tidemill_dag::{
 use crate::{StoreError, db::Tx, run::RunRecord};
 
 pub(crate) use claims::upstream;
+pub(crate) use items::values;
 pub(crate) use load::{priority, run_columns, run_record, task_columns, task_view};
 pub(crate) use write::{EventRows, Offer, first_ready, publish, started, write_version};
 
@@ -34,6 +36,8 @@ pub(crate) struct Door<'t> {
     about: HashMap<TaskKey, About>,
     /// Readers that were loaded ahead of being asked for.
     readers: HashMap<TaskKey, Vec<TaskKey>>,
+    /// Items that wait for a place, by the task whose items they are.
+    held_items: HashMap<TaskKey, items::Held>,
     /// Whether a wave of endings has passed already.
     cascading: bool,
     notes: Notes,
@@ -60,6 +64,8 @@ struct Notes {
     outputs: HashMap<TaskKey, String>,
     errors: HashMap<TaskKey, String>,
     reasons: HashMap<TaskKey, String>,
+    /// Lists that became known, by the task whose items stand in them.
+    lists: HashMap<TaskKey, Vec<serde_json::Value>>,
     /// Who and what, for the audit row of one event of one task.
     events: HashMap<(TaskKey, EventKind), Note>,
     /// Why runs were cancelled.
@@ -97,6 +103,7 @@ impl<'t> Door<'t> {
             runs: BTreeMap::new(),
             about: HashMap::new(),
             readers: HashMap::new(),
+            held_items: HashMap::new(),
             cascading: false,
             notes: Notes::default(),
             places_taken: false,
@@ -153,6 +160,7 @@ impl<'t> Door<'t> {
                     let rows = self.load_of_runs(load::UNFINISHED, &runs).await?;
                     self.work.give_unfinished(rows).map_err(inconsistent)?;
                 }
+                Want::Items(places) => self.fill_places(places).await?,
                 Want::Successors(_) if self.places_taken => {}
                 Want::Successors(runs) => self.start_successors(&runs).await?,
             }

@@ -9,7 +9,6 @@
 //! and a case in the suite that runs on both.
 
 pub mod blobs;
-mod causes;
 mod clock;
 mod control;
 mod db;
@@ -31,11 +30,11 @@ mod version;
 mod work;
 mod workers;
 
-pub use causes::{LETTERS_KEPT, Letter, LetterKind, Named, NewLetter};
 pub use error::StoreError;
 pub use log::{LogLine, LogQuery, LogStream, StoredLine};
 pub use run::{
-    Created, EventRecord, Interval, NewRun, NewTask, Page, RunFilter, RunRecord, TaskFailure, TaskRecord, TriggerKind,
+    Created, EventRecord, Interval, ItemCounts, NewRun, NewTask, Page, RunFilter, RunRecord, TaskFailure, TaskRecord,
+    TriggerKind,
 };
 pub use status::{DatabaseFacts, Pulse, WorkerRecord};
 pub use store::Store;
@@ -44,7 +43,7 @@ pub use transport::{Condition, DEFAULT_QUEUE, InProcess, Transport, TransportErr
 pub use version::{
     Adopt, Adopted, NewVersion, PipelineRecord, ScheduleState, VersionMove, VersionRecord, VersionSummary,
 };
-pub use work::{Claimed, ClaimedRun, Outcome, Report, Swept, Upstream, Verdict};
+pub use work::{Claimed, ClaimedRun, Item, Outcome, Report, Swept, Upstream, Verdict};
 pub use workers::{KnownWorker, NewWorker};
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! What people and programs look at.
 
-use tidemill_dag::id::{Ordinal, RunId};
+use std::collections::HashMap;
+
+use tidemill_dag::{
+    id::{Ordinal, RunId, TaskKey},
+    state::TaskState,
+};
 
 use crate::{
-    EventRecord, Page, RunFilter, RunRecord, Store, StoreError, TaskRecord,
+    EventRecord, ItemCounts, Page, RunFilter, RunRecord, Store, StoreError, TaskRecord, Upstream,
     db::{Arg, Columns, Row},
-    door::{run_columns, run_record, task_columns, task_view},
+    door::{run_columns, run_record, task_columns, task_view, upstream},
 };
 
 const RUN: &str = concat!("SELECT ", run_columns!(), " FROM runs AS r WHERE r.id = $1");
@@ -30,16 +35,27 @@ macro_rules! task_list {
         concat!(
             "SELECT ",
             task_columns!(),
-            ", t.offered_at, t.started_at, t.finished_at, t.output, t.error, t.reason FROM tasks AS t"
+            ", t.offered_at, t.started_at, t.finished_at, t.output, t.error, t.reason, t.map_index FROM tasks AS t"
         )
     };
 }
-const TASKS: &str = concat!(task_list!(), " WHERE t.run_id = $1 ORDER BY t.ordinal");
+const TASKS: &str = concat!(task_list!(), " WHERE t.run_id = $1 AND t.parent IS NULL ORDER BY t.ordinal");
+
+const ITEM_COUNTS: &str = "SELECT parent, state, COUNT(*) FROM tasks WHERE run_id = $1 AND parent IS NOT NULL \
+                           GROUP BY parent, state";
+
+/// `$5` is a list of states as text between commas, or empty for all.
+const ITEMS: &str = concat!(
+    task_list!(),
+    " WHERE t.run_id = $1 AND t.parent = $2 AND t.parent IS NOT NULL AND t.map_index >= $3 \
+     AND ($5 = '' OR $5 LIKE '%,' || t.state || ',%') ORDER BY t.map_index LIMIT $4"
+);
 
 const EVENTS: &str = "SELECT id, run_id, ordinal, attempt, at, event, from_state, to_state, owner, detail FROM events \
                       WHERE run_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 
-const EDGES: &str = "SELECT from_ordinal, to_ordinal FROM edges WHERE run_id = $1 ORDER BY to_ordinal, from_ordinal";
+/// Items stand behind the task that waits for them, which no task of a plan does.
+const EDGES: &str = "SELECT from_ordinal, to_ordinal FROM edges WHERE run_id = $1 AND from_ordinal < to_ordinal ORDER BY to_ordinal, from_ordinal";
 
 impl Store {
     /// Runs, newest first.
@@ -63,9 +79,45 @@ impl Store {
         rows.first().map_or(Err(StoreError::NoRun(id)), record)
     }
 
-    /// The tasks of a run, by ordinal.
+    /// The tasks of a run's plan, by ordinal. Items of a `for_each` are only counted; [`Store::items`] lists them.
     pub async fn tasks(&self, run: RunId) -> Result<Vec<TaskRecord>, StoreError> {
-        self.desk.db.read("load tasks", TASKS, &[run.into()]).await?.iter().map(task_record).collect()
+        let rows = self.desk.db.read("load tasks", TASKS, &[run.into()]).await?;
+        let mut tasks = rows.iter().map(task_record).collect::<Result<Vec<_>, _>>()?;
+        if tasks.iter().any(|task| task.items.is_some()) {
+            let mut counts: HashMap<Ordinal, ItemCounts> = HashMap::new();
+            for row in &self.desk.db.read("count items", ITEM_COUNTS, &[run.into()]).await? {
+                let mut columns = Columns::of(row, "tasks");
+                let counts = counts.entry(columns.next("parent")?).or_default();
+                let (state, count) = (columns.word("state")?, columns.next("count")?);
+                counts.states.insert(state, count);
+                counts.total += count;
+            }
+            for task in &mut tasks {
+                task.items = task.items.take().and_then(|_| counts.remove(&task.ordinal));
+            }
+        }
+        Ok(tasks)
+    }
+
+    /// Items of a task with `for_each`, in the order of the list, from a place in it; only those in these states, or all
+    /// if none is named.
+    pub async fn items(
+        &self,
+        of: TaskKey,
+        from: u32,
+        limit: u32,
+        states: &[TaskState],
+    ) -> Result<Vec<TaskRecord>, StoreError> {
+        let states: String = states.iter().map(|state| format!(",{state},")).collect();
+        let args = [of.run.into(), of.ordinal.into(), from.into(), limit.into(), states.as_str().into()];
+        self.desk.db.read("load items", ITEMS, &args).await?.iter().map(task_record).collect()
+    }
+
+    /// What the tasks before a task gave, without its own items.
+    pub async fn upstream(&self, of: TaskKey) -> Result<Vec<Upstream>, StoreError> {
+        let mut tx = self.desk.db.begin_reading().await?;
+        let found = upstream(&mut tx, &[of]).await?.remove(&of).unwrap_or_default();
+        Ok(found.into_iter().filter(|task| task.index.is_none()).collect())
     }
 
     /// Which task of a run waits for which: pairs of (the one before, the one after).
@@ -112,6 +164,9 @@ fn task_record(row: &Row) -> Result<TaskRecord, StoreError> {
         output: columns.maybe_json("output")?,
         error: columns.maybe_json("error")?,
         reason: columns.next("reason")?,
+        index: columns.next("map_index")?,
+        parent: view.parent,
+        items: view.items.map(|total| ItemCounts { total, ..ItemCounts::default() }),
     })
 }
 

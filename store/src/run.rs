@@ -1,5 +1,7 @@
 //! Runs and their tasks as rows: what goes in when a run is created, what comes out when people look.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidemill_dag::{
@@ -21,10 +23,6 @@ pub enum TriggerKind {
     Api,
     /// A request in plain English.
     Ask,
-    /// A webhook.
-    Webhook,
-    /// Fresh data.
-    Dataset,
 }
 
 /// The stretch of time a scheduled run stands for: from `start` up to and without `end`.
@@ -74,6 +72,8 @@ pub struct NewTask {
     pub retries: u32,
     /// How long to wait between tries.
     pub backoff: Backoff,
+    /// With `for_each`: at most so many items at once.
+    pub max_parallel: Option<u32>,
     /// Its place among ready tasks.
     pub priority: Priority,
     /// The worker queue; the default one if unset.
@@ -209,6 +209,36 @@ pub struct TaskRecord {
     pub error: Option<TaskFailure>,
     /// Why it waits or was skipped.
     pub reason: Option<String>,
+    /// For an item of a `for_each`: the task whose item it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Ordinal>,
+    /// For an item: its place in the list, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    /// For a task with `for_each` whose list is known: its items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<ItemCounts>,
+}
+
+/// The items of one task, counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ItemCounts {
+    /// How many there are.
+    pub total: u32,
+    /// How many of them stand where; a state without items is left out.
+    pub states: BTreeMap<TaskState, u32>,
+}
+
+impl ItemCounts {
+    /// How many have finished, however.
+    pub fn finished(&self) -> u32 {
+        self.states.iter().filter(|(state, _)| state.is_finished()).map(|(_, count)| count).sum()
+    }
+
+    /// How many stand in this state.
+    pub fn of(&self, state: TaskState) -> u32 {
+        self.states.get(&state).copied().unwrap_or(0)
+    }
 }
 
 impl TaskRecord {
@@ -251,8 +281,6 @@ impl TriggerKind {
             Self::Cron => "cron",
             Self::Api => "api",
             Self::Ask => "ask",
-            Self::Webhook => "webhook",
-            Self::Dataset => "dataset",
         }
     }
 }

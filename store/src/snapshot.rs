@@ -37,7 +37,13 @@ impl Store {
             let (run, concurrency) = run_record(&mut Columns::of(row, "runs"))?;
             world.accepted.extend(run.trigger_key.clone().map(|key| (run.pipeline.clone(), key)));
             world.runs.push(RunRow {
-                view: RunView { id: run.id, state: run.state, tasks_left: run.tasks_left, failed: run.tasks_failed },
+                view: RunView {
+                    id: run.id,
+                    state: run.state,
+                    tasks: run.tasks_total,
+                    tasks_left: run.tasks_left,
+                    failed: run.tasks_failed,
+                },
                 pipeline: run.pipeline,
                 max_runs: (concurrency.on_overlap != OnOverlap::Allow).then_some(concurrency.max_runs),
                 trigger_key: run.trigger_key,

@@ -2,11 +2,11 @@
 
 mod away;
 mod bed;
-mod causes;
 mod concurrency;
 mod crashes;
 mod definitions;
 mod graph;
+mod items;
 mod leading;
 mod life;
 mod logs;
@@ -59,8 +59,8 @@ cases! {
     versions: a_version_lives_and_another_takes_its_place, several_are_adopted_together_or_not_at_all,
         of_two_people_at_once_one_wins, versions_move_as_the_table_says, one_goes_back_to_what_was_active_before;
     tokens: tokens_are_kept_used_and_revoked, an_expired_token_frees_its_name, the_state_tells_about_itself;
-    causes: a_cause_told_a_thousand_times_makes_one_run, another_request_with_the_same_key_is_refused,
-        a_key_is_free_again_when_its_time_is_over, a_crash_around_the_commit_makes_one_run,
-        dead_letters_are_kept_within_bounds;
+    items: a_list_is_worked_off_and_collected, no_more_items_run_at_once_than_may, a_resume_repeats_only_what_failed,
+        a_cancelled_run_takes_its_items_along, a_list_is_stored_once_or_not_at_all,
+        lists_do_not_get_into_each_others_way, long_lists;
     logs: lines_are_read_where_one_left_off, a_follower_misses_nothing;
 }

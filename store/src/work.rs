@@ -26,8 +26,24 @@ pub struct Claimed {
     pub failures: u32,
     /// The run it belongs to.
     pub run: ClaimedRun,
-    /// The tasks it needs, in order of their ordinals: how they ended and what they gave.
+    /// The tasks it needs, in order of their ordinals: how they ended and what they gave. For a task whose list is known these
+    /// are also its items, in the order of the list; an item has none of its own (see [`crate::Store::upstream`]).
     pub upstream: Vec<Upstream>,
+    /// What it is for, if it is an item of a `for_each`.
+    pub item: Option<Item>,
+    /// How many items it has, if its list is known.
+    pub items: Option<u32>,
+}
+
+/// One item of a `for_each`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// The task whose item it is.
+    pub of: Ordinal,
+    /// Its place in the list, from 0.
+    pub index: u32,
+    /// What stands there.
+    pub value: Value,
 }
 
 /// The run of a claimed task.
@@ -58,6 +74,8 @@ pub struct Upstream {
     pub ordinal: Ordinal,
     /// Its name.
     pub name: String,
+    /// Its place in the list, if it is an item of the task that asks.
+    pub index: Option<u32>,
     /// How it ended.
     pub state: TaskState,
     /// The attempt that ended it.
@@ -99,6 +117,11 @@ pub enum Outcome {
         wake_at: Timestamp,
         /// What it waits for.
         reason: String,
+    },
+    /// The list of its `for_each` is known: each item becomes a task, and this one waits for them.
+    Expanded {
+        /// What stands in the list; at least one thing.
+        items: Vec<Value>,
     },
     /// Its `when` is false.
     Skipped {

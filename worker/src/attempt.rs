@@ -10,12 +10,13 @@ use tidemill_dag::{
     template::{self, Context, Interval, RunFacts, TaskFacts},
     time::Timestamp,
 };
-use tidemill_store::{Claimed, Outcome};
+use tidemill_store::{Claimed, Outcome, Upstream};
 
 use crate::{
     error::TaskError,
     kinds,
     logs::AttemptLog,
+    mapped::{self, Before},
     plans::Loaded,
     scratch::Scratch,
     secret::{Masks, Secret, resolve},
@@ -39,6 +40,8 @@ pub(crate) enum Done {
     },
     /// Its `when` is false.
     Skip(String),
+    /// The list of its `for_each`, which is not empty.
+    Expand(Vec<Value>),
 }
 
 impl Done {
@@ -59,20 +62,25 @@ pub(crate) struct Attempt<'a> {
     pub site: &'a Arc<Site>,
     pub claimed: &'a Claimed,
     pub planned: &'a PlannedTask,
+    pub before: Arc<Before>,
     pub log: &'a AttemptLog,
     context: Context,
 }
 
 /// Runs a claimed task to its outcome. Dropping the future stops everything the task started.
-pub(crate) async fn run(site: &Arc<Site>, claimed: Claimed) -> Outcome {
+pub(crate) async fn run(site: &Arc<Site>, mut claimed: Claimed) -> Outcome {
     let log = AttemptLog::new(site.logs.clone(), claimed.ticket);
-    let done = AssertUnwindSafe(perform(site, &claimed, &log)).catch_unwind().await;
+    let done = AssertUnwindSafe(perform(site, &mut claimed, &log)).catch_unwind().await;
     let done = done.unwrap_or_else(|_| Err(TaskError::Internal("the handler panicked".to_owned())));
     let masks = log.masks();
     let outcome = match done {
         Ok(Done::Output(output)) => Outcome::Succeeded { output: masked(output, &masks) },
         Ok(Done::Park { wake_at, reason }) => Outcome::Parked { wake_at, reason: masks.apply(&reason).into_owned() },
         Ok(Done::Skip(reason)) => Outcome::Skipped { reason },
+        Ok(Done::Expand(mut items)) => {
+            items.iter_mut().for_each(|item| masks.apply_to_json(item));
+            Outcome::Expanded { items }
+        }
         Err(error) => {
             let mut failure = error.failure();
             failure.message = masks.apply(&failure.message).into_owned();
@@ -94,42 +102,55 @@ fn masked(mut output: Value, masks: &Masks) -> Value {
     output
 }
 
-async fn perform(site: &Arc<Site>, claimed: &Claimed, log: &AttemptLog) -> Result<Done, TaskError> {
+async fn perform(site: &Arc<Site>, claimed: &mut Claimed, log: &AttemptLog) -> Result<Done, TaskError> {
     let loaded = site.plans.get(&claimed.run.version, &site.wiring.store).await?;
     loaded.warm(|limits| site.python.warm(limits));
-    let ordinal = claimed.ticket.task.ordinal;
+    let ordinal = claimed.item.as_ref().map_or(claimed.ticket.task.ordinal, |item| item.of);
     let planned = loaded.compiled.plan.get(ordinal).ok_or_else(|| TaskError::Definition {
         version: claimed.run.version.to_string(),
         problem: format!("it has no task number {}", ordinal.0),
     })?;
-    let attempt = Attempt { site, claimed, planned, log, context: context(&loaded, claimed) };
+    let before = mapped::before(site, claimed, planned).await?;
+    let context = context(&loaded, claimed, &before);
+    let attempt = Attempt { site, claimed, planned, before, log, context };
     if let Some(when) = &planned.task.when
+        && attempt.asks(when)
         && !template::render_bool(when, &attempt.context).map_err(template_error("when"))?
     {
         return Ok(Done::Skip(format!("`when: {when}` is false")));
     }
-    let work = kinds::perform(&attempt);
+    let work = async {
+        match &planned.task.for_each {
+            Some(_) if attempt.claimed.items.is_some() => mapped::collect(&attempt),
+            Some(for_each) if attempt.claimed.item.is_none() => mapped::expand(&attempt, for_each).await,
+            Some(_) | None => kinds::perform(&attempt).await,
+        }
+    };
     match planned.task.timeout {
         Some(limit) => tokio::time::timeout(limit.0, work).await.unwrap_or(Err(TaskError::Timeout(limit.0))),
         None => work.await,
     }
 }
 
-fn context(loaded: &Loaded, claimed: &Claimed) -> Context {
+fn context(loaded: &Loaded, claimed: &Claimed, before: &Before) -> Context {
     let run = &claimed.run;
     let params = run.params.as_object().cloned().unwrap_or_default();
     let facts = RunFacts { id: Some(run.id), pipeline: run.pipeline.clone(), started: run.started_at };
     let mut context = Context::new(&loaded.compiled.pipeline, params, facts);
     context.interval = run.interval.map(|interval| Interval { start: interval.start, end: interval.end });
     context.trigger = run.trigger_data.clone();
-    for task in &claimed.upstream {
-        let output = |key: &str| task.output.as_ref().and_then(|output| output.get(key));
-        let result = ["result", "receipt", "check"].into_iter().find_map(output).cloned().unwrap_or_default();
-        let rows = ["manifest", "receipt"].into_iter().find_map(output);
-        let rows = rows.and_then(|output| output.get("rows")).and_then(Value::as_u64);
-        context.tasks.insert(task.name.clone(), TaskFacts { state: task.state, result, rows });
-    }
+    context.tasks = before.facts.clone();
+    context.item = claimed.item.as_ref().map(|item| (item.index, item.value.clone()));
     context
+}
+
+/// What templates see of a task.
+pub(crate) fn facts(task: &Upstream) -> TaskFacts {
+    let output = |key: &str| task.output.as_ref().and_then(|output| output.get(key));
+    let result = ["result", "receipt", "check"].into_iter().find_map(output).cloned().unwrap_or_default();
+    let rows = ["manifest", "receipt"].into_iter().find_map(output);
+    let rows = rows.and_then(|output| output.get("rows")).and_then(Value::as_u64);
+    TaskFacts { state: task.state, result, rows }
 }
 
 fn template_error(field: &str) -> impl FnOnce(template::TemplateError) -> TaskError {
@@ -138,6 +159,15 @@ fn template_error(field: &str) -> impl FnOnce(template::TemplateError) -> TaskEr
 }
 
 impl Attempt<'_> {
+    /// Whether a condition is to be asked now: of a task with `for_each`, once for the whole or once per item.
+    fn asks(&self, when: &str) -> bool {
+        match (&self.planned.task.for_each, &self.claimed.item) {
+            (None, _) => true,
+            (Some(_), Some(_)) => template::is_about_items(when),
+            (Some(_), None) => self.claimed.items.is_none() && !template::is_about_items(when),
+        }
+    }
+
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.site.wiring.clock.now()
@@ -178,7 +208,7 @@ impl Attempt<'_> {
 
     /// The output of a task before this one.
     pub async fn output_of(&self, ordinal: Ordinal) -> Result<Option<Value>, TaskError> {
-        if let Some(task) = self.claimed.upstream.iter().find(|task| task.ordinal == ordinal) {
+        if let Some(task) = self.before.upstream.iter().find(|task| task.ordinal == ordinal) {
             return Ok(task.output.clone());
         }
         // Not one of its direct needs, as the input of a check that lets its rows through.
@@ -193,7 +223,8 @@ impl Attempt<'_> {
 
     /// Where another attempt of the same task kept them.
     pub fn prefix_of(&self, attempt: Number) -> String {
-        format!("runs/{}/{}/{}", self.claimed.run.id, self.planned.name, attempt.0)
+        let item = self.claimed.item.as_ref().map(|item| format!("/item-{}", item.index)).unwrap_or_default();
+        format!("runs/{}/{}{item}/{}", self.claimed.run.id, self.planned.name, attempt.0)
     }
 
     /// A folder of its own, removed when the guard is dropped.

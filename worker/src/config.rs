@@ -30,6 +30,8 @@ pub struct WorkerConfig {
     pub host: String,
     /// What the configuration says about this worker, for people.
     pub labels: BTreeMap<String, String>,
+    /// The longest list that `for_each` may give.
+    pub max_items: usize,
     /// On shutdown, how long running tasks may take to end before they are stopped and given back.
     pub drain: Duration,
 }
@@ -49,6 +51,7 @@ impl WorkerConfig {
             prefetch: 0,
             host: "localhost".to_owned(),
             labels: BTreeMap::new(),
+            max_items: 10_000,
             drain: Duration::from_secs(10),
         }
     }

@@ -110,6 +110,24 @@ pub enum TaskError {
     /// What an earlier task should have left is not there.
     #[error("the rows of `{0}` are not there")]
     NoInput(String),
+    /// Items of a `for_each` failed.
+    #[error("{failed} of {total} items failed: {names}")]
+    ItemsFailed {
+        /// How many failed.
+        failed: usize,
+        /// How many there are.
+        total: usize,
+        /// Some of them.
+        names: String,
+    },
+    /// A list has more items than are allowed.
+    #[error("the list of `for_each` has {found} items or more; at most {limit} are allowed")]
+    TooManyItems {
+        /// How many were found; there may be more.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The stored definition cannot be used by this program.
     #[error("version {version} of the definition cannot be used: {problem}")]
     Definition {
@@ -168,6 +186,8 @@ impl TaskError {
             Self::Secret { .. } => codes::SECRET,
             Self::Setting { .. } => codes::SETTING,
             Self::NoInput(_) => codes::NO_INPUT,
+            Self::ItemsFailed { .. } => codes::ITEMS_FAILED,
+            Self::TooManyItems { .. } => codes::TOO_MANY_ITEMS,
             Self::Definition { .. } => codes::DEFINITION,
             Self::NoConnection(_) => codes::NO_CONNECTION,
             Self::Files { .. } | Self::Blob(_) => codes::FILES,
@@ -202,6 +222,8 @@ impl TaskError {
             | Self::Secret { .. }
             | Self::Setting { .. }
             | Self::NoInput(_)
+            | Self::ItemsFailed { .. }
+            | Self::TooManyItems { .. }
             | Self::Definition { .. }
             | Self::NoConnection(_) => false,
             Self::Connector(source) => source.retryable(),
@@ -223,6 +245,8 @@ impl TaskError {
             Self::TooLarge { .. } => "return rows, or write the data somewhere and return where it is",
             Self::Secret { .. } => "set it where the worker runs",
             Self::NoInput(_) => "resume the run from the task that makes them",
+            Self::ItemsFailed { .. } => "a resume of the run repeats only the items that failed",
+            Self::TooManyItems { .. } => "load the rows in one task, or raise `worker.max_items`",
             Self::NoConnection(_) => "add it to the project file of the worker",
             Self::Definition { .. } => "apply the definition again with this version of the program",
             Self::Status { status: 401 | 403, .. } => "the server wants credentials, or forbids it",

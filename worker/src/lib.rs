@@ -15,6 +15,7 @@ mod error;
 mod kinds;
 mod leases;
 mod logs;
+mod mapped;
 mod plans;
 mod presence;
 mod process;

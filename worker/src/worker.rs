@@ -18,6 +18,7 @@ use crate::{
     error::chain,
     leases::{Lease, Leases},
     logs::LogWriter,
+    mapped::Lists,
     plans::Plans,
     presence::Presence,
     process::Starter,
@@ -65,6 +66,8 @@ pub(crate) struct Site {
     pub scratch: PathBuf,
     pub http: reqwest::Client,
     pub logs: LogWriter,
+    /// What stands before the items that run here.
+    pub lists: Lists,
     leases: Leases,
     presence: Presence,
     /// Cancelled when nothing new is to be begun.
@@ -113,6 +116,7 @@ impl Worker {
             scratch,
             http,
             logs: LogWriter::new(Arc::clone(&wiring.clock)),
+            lists: Lists::default(),
             leases: Leases::default(),
             presence: Presence::of(&config),
             stopping: CancellationToken::new(),

@@ -16,7 +16,7 @@ pub async fn run(project: &Project, args: Explain, out: Out) -> Result<Exit, Cli
     let now = clock::clock().now();
     let told = match task {
         None => explain::run(&run, &tasks, now),
-        Some(task) => explain::task(resolve::task(&run, &tasks, &task)?, &tasks, now),
+        Some(task) => explain::task(&resolve::task_or_item(&store, &run, &tasks, &task).await?, &tasks, now),
     };
     if out.json {
         out.value(&told)?;

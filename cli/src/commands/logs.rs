@@ -1,15 +1,13 @@
-use std::collections::HashMap;
 use std::time::Duration;
 
 use tidemill_api::view::LogView;
-use tidemill_dag::id::Ordinal;
 use tidemill_store::{LogQuery, LogStream, StoredLine};
 
 use crate::args::Logs;
 use crate::error::{CliError, Exit};
 use crate::out::Out;
 use crate::project::Project;
-use crate::resolve;
+use crate::resolve::{self, Names};
 use crate::words;
 
 const PAGE: u32 = 1_000;
@@ -20,9 +18,9 @@ pub async fn run(project: &Project, args: Logs, out: Out) -> Result<Exit, CliErr
     let store = project.look().await?;
     let run = resolve::run(&store, &args.run).await?;
     let tasks = store.tasks(run.id).await?;
-    let names: HashMap<Ordinal, String> = tasks.iter().map(|t| (t.ordinal, t.name.clone())).collect();
+    let mut names = Names::of(&store, &tasks).await?;
     let ordinal = match &args.task {
-        Some(text) => Some(resolve::task(&run, &tasks, text)?.ordinal),
+        Some(text) => Some(resolve::task_or_item(&store, &run, &tasks, text).await?.ordinal),
         None => None,
     };
     let mut after = 0;
@@ -33,6 +31,10 @@ pub async fn run(project: &Project, args: Logs, out: Out) -> Result<Exit, CliErr
         let full = u32::try_from(lines.len()).unwrap_or(u32::MAX) >= PAGE;
         for line in lines {
             after = line.cursor;
+            if names.get(line.line.task.ordinal).is_none() {
+                // A list that became known since the last look.
+                names = Names::of(&store, &store.tasks(run.id).await?).await?;
+            }
             print(line, &names, args.task.is_some(), out)?;
         }
         if full {
@@ -45,7 +47,7 @@ pub async fn run(project: &Project, args: Logs, out: Out) -> Result<Exit, CliErr
     }
 }
 
-fn print(stored: StoredLine, names: &HashMap<Ordinal, String>, one: bool, out: Out) -> Result<(), CliError> {
+fn print(stored: StoredLine, names: &Names, one: bool, out: Out) -> Result<(), CliError> {
     if out.json {
         return out.value_line(&LogView::from(stored));
     }
@@ -55,8 +57,8 @@ fn print(stored: StoredLine, names: &HashMap<Ordinal, String>, one: bool, out: O
         LogStream::Stderr => out.paint.yellow(&line.text),
         LogStream::System => out.paint.dim(&line.text),
     };
-    let who = names.get(&line.task.ordinal).map_or("?", String::as_str);
-    let who = if one { String::new() } else { format!("{} ", out.paint.cyan(who)) };
+    let who = names.get(line.task.ordinal).unwrap_or_else(|| "?".to_owned());
+    let who = if one { String::new() } else { format!("{} ", out.paint.cyan(&who)) };
     let clock = line.at.to_utc().format("%H:%M:%S%.3f").to_string();
     out.line(format!("{} {who}{text}", out.paint.dim(&clock)))
 }

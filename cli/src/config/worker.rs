@@ -23,6 +23,8 @@ pub struct WorkerSection {
     pub grace: Span,
     /// The Python interpreter for `python` tasks.
     pub python: String,
+    /// The longest list that a `for_each` may give.
+    pub max_items: usize,
 }
 
 impl Default for WorkerSection {
@@ -35,6 +37,7 @@ impl Default for WorkerSection {
             lease: Span::seconds(6),
             grace: Span::seconds(10),
             python: "python3".to_owned(),
+            max_items: 10_000,
         }
     }
 }

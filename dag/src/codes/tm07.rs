@@ -19,4 +19,6 @@ codes! {
     NO_CONNECTION: "TM0718" = "The worker has no such connection",
     FILES: "TM0719" = "Files of a task cannot be written or read",
     INTERNAL: "TM0720" = "The worker made a mistake",
+    ITEMS_FAILED: "TM0721" = "Items of a task with `for_each` failed",
+    TOO_MANY_ITEMS: "TM0722" = "The list of a `for_each` is too long",
 }

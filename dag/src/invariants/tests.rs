@@ -107,9 +107,56 @@ fn ghosts_are_found() {
         let blocked = TaskKey { ordinal: Ordinal(1), ..key() };
         w.tasks.push(TaskView { upstream: Upstream::default(), ..TaskView::first(blocked, 0, Policy::default()) });
         w.runs[0].view.tasks_left += 1;
+        w.runs[0].view.tasks += 1;
     };
     breaks(sound(), stuck, ghosts);
     breaks(done(), stuck, ghosts);
+}
+
+/// A run whose first task has two items, of which one may be alive at once.
+fn with_items() -> World {
+    let mut world = sound();
+    let policy = Policy { max_parallel: Some(1), ..Policy::default() };
+    let parent = TaskView {
+        attempt: Attempt(1),
+        items: Some(2),
+        upstream: Upstream { pending: 2, ..Upstream::default() },
+        ..TaskView::first(key(), 0, policy)
+    };
+    let alive = TaskView { state: TaskState::Ready, attempt: Attempt(1), ..parent.item(Ordinal(1), false) };
+    let item = |step| Move::Task {
+        task: alive.key,
+        attempt: Attempt(1),
+        from: TaskState::Blocked,
+        to: TaskState::Ready,
+        on: step,
+    };
+    world.audit.push(task_move(1, TaskState::Running, EventKind::Expand, TaskState::Blocked));
+    world.audit.push(item(EventKind::Open));
+    world.tasks = vec![parent.clone(), alive, parent.item(Ordinal(2), true)];
+    let view = &mut world.runs[0].view;
+    (view.tasks, view.tasks_left) = (3, 3);
+    world.leases.clear();
+    world
+}
+
+#[test]
+fn items_that_are_missing_stuck_or_too_many_are_found() {
+    let ghosts = &[Invariant::NoGhosts];
+    breaks(with_items(), |_| {}, &[]);
+    breaks(with_items(), |w| w.tasks[0].items = Some(3), ghosts);
+    breaks(with_items(), |w| w.tasks[2].parent = None, ghosts);
+    breaks(with_items(), |w| w.tasks[2].parent = Some(Ordinal(7)), ghosts);
+    breaks(with_items(), |w| w.tasks[0].policy.max_parallel = Some(2), ghosts);
+    let crowd = |w: &mut World| {
+        w.tasks[0].policy.max_parallel = Some(1);
+        w.tasks[2] = TaskView { key: w.tasks[2].key, ..w.tasks[1].clone() };
+        let step = *w.audit.last().expect("a move");
+        if let Move::Task { attempt, from, to, on, .. } = step {
+            w.audit.push(Move::Task { task: w.tasks[2].key, attempt, from, to, on });
+        }
+    };
+    breaks(with_items(), crowd, &[Invariant::SlotsAreLeases]);
 }
 
 #[test]

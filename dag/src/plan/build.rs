@@ -118,6 +118,12 @@ impl Planner<'_> {
             }
         };
         let (reader_name, reader_task) = self.pipeline.tasks.get_index(reader)?;
+        if task.for_each.is_some() {
+            return Some("it has a `for_each` of its own".to_owned());
+        }
+        if reader_task.for_each.is_some() {
+            return Some(format!("`{reader_name}` runs once per item and would compute it anew for each"));
+        }
         match &reader_task.kind {
             TaskKind::Sql(_) | TaskKind::Load(_) | TaskKind::Python(_) => {}
             TaskKind::Check(_) => {

@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::{
-    decode::{At, Decode, Fields, Problems, advise, decode_words, wrong_type},
+    decode::{At, Decode, Fields, Problems, advise, decode_map, decode_words, wrong_type},
     tree::{Data, Entry, Node},
 };
 use crate::{
     codes::tm01,
     diagnostic::Diagnostic,
-    spec::{Materialize, Priority, RunIf, Task, TaskKind},
+    spec::{ForEach, Materialize, Priority, RowsOf, RunIf, Task, TaskKind},
     suggest,
 };
 
@@ -170,6 +170,21 @@ impl Decode for Condition {
         }
     }
 }
+
+impl Decode for ForEach {
+    fn decode(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
+        match &node.data {
+            Data::List(_) => Vec::decode(node, at, problems).map(Self::List),
+            Data::Text(_) => String::decode(node, at, problems).map(Self::Template),
+            Data::Map(_) => RowsOf::decode(node, at, problems).map(Self::Rows),
+            Data::Null | Data::Bool(_) | Data::Number(_) | Data::Broken => {
+                wrong_type(node, at, "a list, a template that gives one, or `rows:` with a task", problems)
+            }
+        }
+    }
+}
+
+decode_map! { RowsOf { rows: required("rows") } }
 
 decode_words! { RunIf {
     "all_succeeded" => AllSucceeded, "all_done" => AllDone, "any_failed" => AnyFailed,

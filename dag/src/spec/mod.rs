@@ -156,9 +156,9 @@ pub struct Task {
     /// Which outcomes of the tasks before it let it run.
     #[serde(default, skip_serializing_if = "is_default")]
     pub run_if: RunIf,
-    /// Run once per item: a list, or a template that renders to one.
+    /// Run once per item; templates name the item `item` and its place in the list `index`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub for_each: Option<serde_json::Value>,
+    pub for_each: Option<ForEach>,
     /// At most this many items of `for_each` at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_parallel: Option<u32>,
@@ -183,6 +183,26 @@ pub struct Task {
     /// Whether its rows are written between tasks; only for `extract` and `sql`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub materialize: Option<Materialize>,
+}
+
+/// What a task runs once for each of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ForEach {
+    /// These items; texts in them are *templates*.
+    List(Vec<serde_json::Value>),
+    /// *Template.* A single `{{ … }}` that gives a list.
+    Template(String),
+    /// The rows of another task, each as an object of its columns.
+    Rows(RowsOf),
+}
+
+/// The rows of another task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RowsOf {
+    /// The task whose rows are taken.
+    pub rows: String,
 }
 
 /// Which outcomes of the tasks before it let a task run. `skipped` counts as neither success nor failure.

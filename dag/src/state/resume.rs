@@ -1,8 +1,10 @@
 //! Which tasks of a failed or cancelled run go again.
 
+use std::collections::BTreeMap;
+
 use crate::{
     id::Ordinal,
-    state::{TaskState, Upstream},
+    state::{TaskState, TaskView, Upstream},
 };
 
 /// A task that takes [`super::Event::Resume`].
@@ -37,6 +39,18 @@ pub fn resets(states: &[TaskState], needs: &[Vec<Ordinal>]) -> Vec<Reset> {
         .filter(|(ordinal, _)| again[*ordinal as usize])
         .map(|(ordinal, before)| Reset { ordinal: Ordinal(ordinal), upstream: count(before) })
         .collect()
+}
+
+/// Of the items that go again, those that find no place at once wait for one. `rows` are all tasks, by ordinal.
+pub fn hold_back(resets: &mut [Reset], rows: &[TaskView]) {
+    let mut going: BTreeMap<Ordinal, u32> = BTreeMap::new();
+    for reset in resets {
+        let row = &rows[reset.ordinal.0 as usize];
+        let Some((parent, at_once)) = row.parent.zip(row.policy.max_parallel) else { continue };
+        let before = going.entry(parent).or_default();
+        reset.upstream.pending += u32::from(*before >= at_once.max(1));
+        *before += 1;
+    }
 }
 
 /// Marks what goes again: first what ended badly, then, from reader to reader, the skipped ones behind it.

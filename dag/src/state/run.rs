@@ -1,7 +1,7 @@
 //! A run's life, and its place beside other runs of its pipeline.
 
 use crate::{
-    id::RunId,
+    id::{Ordinal, RunId},
     spec::{Concurrency, OnOverlap},
     state::{Ending, IllegalMove, RunState, named, table},
 };
@@ -13,6 +13,8 @@ pub struct RunView {
     pub id: RunId,
     /// Where it is in its life.
     pub state: RunState,
+    /// Tasks that it has.
+    pub tasks: u32,
     /// Tasks that have not finished.
     pub tasks_left: u32,
     /// Tasks that failed by themselves.
@@ -22,7 +24,7 @@ pub struct RunView {
 impl RunView {
     /// The row a run begins with.
     pub const fn first(id: RunId, tasks: u32) -> Self {
-        Self { id, state: RunState::Queued, tasks_left: tasks, failed: 0 }
+        Self { id, state: RunState::Queued, tasks, tasks_left: tasks, failed: 0 }
     }
 }
 
@@ -33,6 +35,13 @@ pub enum RunEvent {
     Admit,
     /// One of its tasks ended.
     TaskEnded(Ending),
+    /// One of its tasks knows its items, which are tasks too.
+    Grow {
+        /// Which one.
+        of: Ordinal,
+        /// How many items.
+        items: u32,
+    },
     /// Somebody or something stops it.
     Cancel,
     /// It goes on where it failed or was stopped.
@@ -48,11 +57,12 @@ pub enum RunEvent {
 pub enum RunEventKind {
     Admit,
     TaskEnded,
+    Grow,
     Cancel,
     Resume,
 }
 
-named!(RunEventKind { Admit = "admit", TaskEnded = "task_ended", Cancel = "cancel", Resume = "resume" });
+named!(RunEventKind { Admit = "admit", TaskEnded = "task_ended", Grow = "grow", Cancel = "cancel", Resume = "resume" });
 
 impl RunEvent {
     /// Which event, without its data.
@@ -60,6 +70,7 @@ impl RunEvent {
         match self {
             Self::Admit => RunEventKind::Admit,
             Self::TaskEnded(_) => RunEventKind::TaskEnded,
+            Self::Grow { .. } => RunEventKind::Grow,
             Self::Cancel => RunEventKind::Cancel,
             Self::Resume { .. } => RunEventKind::Resume,
         }
@@ -93,6 +104,9 @@ pub fn decide_run(run: &RunView, event: RunEvent) -> Result<RunDecision, Illegal
             failed: run.failed + u32::from(ending == Ending::Failed),
             ..*run
         }),
+        RunEvent::Grow { items, .. } => {
+            RunView { tasks: run.tasks.saturating_add(items), tasks_left: run.tasks_left.saturating_add(items), ..*run }
+        }
         RunEvent::Cancel => RunView { state: RunState::Cancelled, tasks_left: 0, ..*run },
         RunEvent::Resume { tasks_left } => RunView { state: RunState::Queued, tasks_left, failed: 0, ..*run },
     };

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     backoff,
-    id::{Attempt, TaskKey, Ticket, WorkerId},
+    id::{Attempt, Ordinal, TaskKey, Ticket, WorkerId},
     spec::{Backoff, RunIf, Task},
     state::{IllegalMove, TaskState, named, rules, table},
     time::Timestamp,
@@ -32,12 +32,20 @@ pub struct Policy {
     pub retries: u32,
     /// How long to wait between tries.
     pub backoff: Backoff,
+    /// With `for_each`: at most so many of its items at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_parallel: Option<u32>,
 }
 
 impl Policy {
     /// As a task with its pipeline's defaults merged in says it.
     pub fn of(task: &Task) -> Self {
-        Self { run_if: task.run_if, retries: task.retries.unwrap_or(0), backoff: task.backoff.unwrap_or_default() }
+        Self {
+            run_if: task.run_if,
+            retries: task.retries.unwrap_or(0),
+            backoff: task.backoff.unwrap_or_default(),
+            max_parallel: task.max_parallel,
+        }
     }
 }
 
@@ -64,6 +72,10 @@ pub struct TaskView {
     pub upstream: Upstream,
     /// What its definition says.
     pub policy: Policy,
+    /// For an item of a `for_each`: the task whose item it is.
+    pub parent: Option<Ordinal>,
+    /// For a task with `for_each`: how many items it has, once its list is known. They are tasks before it.
+    pub items: Option<u32>,
 }
 
 impl TaskView {
@@ -80,7 +92,16 @@ impl TaskView {
             crashes: 0,
             upstream: Upstream { pending: needs, ..Upstream::default() },
             policy,
+            parent: None,
+            items: None,
         }
+    }
+
+    /// The row that an item of this task begins with. One that `waits` needs a place among those that may go at once.
+    pub fn item(&self, ordinal: Ordinal, waits: bool) -> Self {
+        let policy = Policy { run_if: RunIf::AllDone, ..self.policy };
+        let key = TaskKey { ordinal, ..self.key };
+        Self { parent: Some(self.key.ordinal), ..Self::first(key, u32::from(waits), policy) }
     }
 
     /// The ticket for the current attempt.
@@ -165,6 +186,15 @@ pub enum Event {
     },
     /// The worker found `when` false.
     Skip(Holder),
+    /// The worker knows the list of a task with `for_each`: from now on the task waits for its items.
+    Expand {
+        /// The worker.
+        by: Holder,
+        /// How many items there are; at least one.
+        items: u32,
+    },
+    /// Another item of the same list ended, and this one, which waited for a place, may go.
+    Place,
     /// The worker hands it back untouched or undone, as on shutdown. Nobody is to blame.
     Release(Holder),
     /// The lease ended without a sign of life.
@@ -191,6 +221,8 @@ pub enum EventKind {
     Fail,
     Park,
     Skip,
+    Expand,
+    Place,
     Release,
     LeaseOver,
     OwnerGone,
@@ -208,6 +240,8 @@ named!(EventKind {
     Fail = "fail",
     Park = "park",
     Skip = "skip",
+    Expand = "expand",
+    Place = "place",
     Release = "release",
     LeaseOver = "lease_over",
     OwnerGone = "owner_gone",
@@ -228,6 +262,8 @@ impl Event {
             Self::Fail { .. } => EventKind::Fail,
             Self::Park { .. } => EventKind::Park,
             Self::Skip(_) => EventKind::Skip,
+            Self::Expand { .. } => EventKind::Expand,
+            Self::Place => EventKind::Place,
             Self::Release(_) => EventKind::Release,
             Self::LeaseOver => EventKind::LeaseOver,
             Self::OwnerGone => EventKind::OwnerGone,
@@ -240,8 +276,8 @@ impl Event {
     const fn holder(&self) -> Option<&Holder> {
         match self {
             Self::Beat { by, .. } | Self::Succeed(by) | Self::Fail { by, .. } => Some(by),
-            Self::Park { by, .. } | Self::Skip(by) | Self::Release(by) => Some(by),
-            Self::Open | Self::UpstreamDone(_) | Self::Start { .. } | Self::LeaseOver => None,
+            Self::Park { by, .. } | Self::Skip(by) | Self::Expand { by, .. } | Self::Release(by) => Some(by),
+            Self::Open | Self::Place | Self::UpstreamDone(_) | Self::Start { .. } | Self::LeaseOver => None,
             Self::OwnerGone | Self::Due | Self::Cancel | Self::Resume(_) => None,
         }
     }
@@ -285,6 +321,8 @@ fn step(task: &TaskView, event: &Event, now: Timestamp, chance: f64) -> Result<T
         Event::Fail { retryable, .. } => fail(task, *retryable, now, chance),
         Event::Park { until, .. } => task.sleeping(*until),
         Event::Skip(_) => task.moved(TaskState::Skipped),
+        Event::Expand { items, .. } => expand(task, *items)?,
+        Event::Place => place(task)?,
         Event::Release(_) | Event::Due => task.offered(),
         Event::LeaseOver | Event::OwnerGone => crash(task),
         Event::Cancel => task.moved(TaskState::Cancelled),
@@ -349,9 +387,33 @@ fn hear(task: &TaskView, ending: Ending) -> Result<TaskView, IllegalMove> {
 
 /// Every task before it has finished: ready, or ended without ever starting.
 fn settle(task: &TaskView) -> TaskView {
+    if task.items.is_some() {
+        // What its items came to is for the worker to collect and to judge.
+        return task.offered();
+    }
     match rules::verdict(task.policy.run_if, task.upstream) {
         TaskState::Ready => task.offered(),
         ended => task.moved(ended),
+    }
+}
+
+/// A list is evaluated once: its items stay, whatever is resumed or tried again.
+fn expand(task: &TaskView, items: u32) -> Result<TaskView, IllegalMove> {
+    let event = EventKind::Expand;
+    let Upstream { pending, .. } = task.upstream;
+    match (task.items, task.parent, pending.checked_add(items)) {
+        (None, None, Some(pending)) if items > 0 => {
+            let upstream = Upstream { pending, ..task.upstream };
+            Ok(TaskView { items: Some(items), upstream, ..task.moved(TaskState::Blocked) })
+        }
+        _ => Err(IllegalMove::Counters { task: task.key, event, pending }),
+    }
+}
+
+fn place(task: &TaskView) -> Result<TaskView, IllegalMove> {
+    match task.upstream.pending {
+        1 => Ok(TaskView { upstream: Upstream { pending: 0, ..task.upstream }, ..task.offered() }),
+        pending => Err(IllegalMove::Counters { task: task.key, event: EventKind::Place, pending }),
     }
 }
 

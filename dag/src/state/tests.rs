@@ -45,7 +45,9 @@ fn rows(state: TaskState) -> Vec<TaskView> {
                 let bit = |n: u32| (bits >> n) & 1;
                 let upstream = Upstream { pending: bits / 8, succeeded: bit(0), failed: bit(1), skipped: bit(2) };
                 let policy = Policy { run_if, retries: 1, ..Policy::default() };
-                rows.push(TaskView { upstream, failures, crashes, policy, ..row(state) });
+                let plain = TaskView { upstream, failures, crashes, policy, ..row(state) };
+                rows.push(TaskView { items: Some(4), ..plain.clone() });
+                rows.push(plain);
             }
         }
     }
@@ -65,6 +67,8 @@ fn events() -> Vec<Event> {
         Event::Fail { by: by(), retryable: false },
         Event::Park { by: by(), until: later },
         Event::Skip(by()),
+        Event::Expand { by: by(), items: 2 },
+        Event::Place,
         Event::Release(by()),
         Event::LeaseOver,
         Event::OwnerGone,
@@ -92,7 +96,9 @@ fn every_state_meets_every_event() {
                         }
                         Err(IllegalMove::Task { .. }) => assert!(targets(state, kind).is_empty(), "{state} {kind}"),
                         Err(IllegalMove::Counters { .. }) => {
-                            assert!(matches!(kind, EventKind::Open | EventKind::UpstreamDone), "{state} {kind}");
+                            let counting =
+                                [EventKind::Open, EventKind::UpstreamDone, EventKind::Place, EventKind::Expand];
+                            assert!(counting.contains(&kind), "{state} {kind}");
                         }
                         Err(other) => panic!("{state} {kind}: {other}"),
                     }
@@ -139,6 +145,7 @@ fn every_run_state_meets_every_event() {
                 let event = match kind {
                     RunEventKind::Admit => RunEvent::Admit,
                     RunEventKind::TaskEnded => RunEvent::TaskEnded(ENDINGS[ending]),
+                    RunEventKind::Grow => RunEvent::Grow { of: Ordinal(0), items: 2 },
                     RunEventKind::Cancel => RunEvent::Cancel,
                     RunEventKind::Resume => RunEvent::Resume { tasks_left: 3 },
                 };
@@ -169,6 +176,7 @@ fn strangers_and_latecomers_are_fenced() {
             Event::Fail { by: by(), retryable: true },
             Event::Park { by: by(), until: NOW },
             Event::Skip(by()),
+            Event::Expand { by: by(), items: 2 },
             Event::Release(by()),
         ];
         for event in events {
@@ -285,7 +293,7 @@ fn settle_chain(work: &mut Work, run: RunView, tasks: &[TaskView]) -> Vec<Want> 
                 work.give_readers(ended.iter().flat_map(readers)).unwrap();
             }
             Want::Unfinished(_) => work.give_unfinished(tasks.to_vec()).unwrap(),
-            Want::Roots(_) | Want::Successors(_) => {}
+            Want::Roots(_) | Want::Successors(_) | Want::Items(_) => {}
         }
         asked.push(want);
     }
@@ -379,6 +387,121 @@ fn expected(run_if: RunIf, endings: &[Ending]) -> TaskState {
         (false, true) => TaskState::UpstreamFailed,
         (false, false) => TaskState::Skipped,
     }
+}
+
+/// A task under way whose list is about to be known, its reader, and their run.
+fn mapped(max_parallel: Option<u32>) -> (RunView, Vec<TaskView>) {
+    let policy = Policy { max_parallel, retries: 1, ..Policy::default() };
+    let before = Upstream { succeeded: 2, ..Upstream::default() };
+    let parent = TaskView { upstream: before, policy, ..row(TaskState::Running) };
+    let run = RunView { state: RunState::Running, ..RunView::first(key(0).run, 2) };
+    (run, vec![parent, TaskView::first(key(1), 1, Policy::default())])
+}
+
+fn states_of(rows: &[TaskView]) -> Vec<TaskState> {
+    rows.iter().map(|row| row.state).collect()
+}
+
+#[test]
+fn a_list_becomes_tasks_of_which_some_wait_for_a_place() {
+    use TaskState::{Blocked, Ready};
+    for at_hand in [true, false] {
+        let (run, tasks) = mapped(Some(2));
+        let mut work = Work::new(NOW);
+        work.give_tasks([tasks[0].clone()]);
+        if at_hand {
+            work.give_runs([run]).unwrap();
+        }
+        work.apply(key(0), &Event::Expand { by: holder(3, "w"), items: 5 }, 0.0).unwrap();
+        let asked = settle_chain(&mut work, run, &tasks);
+        assert_eq!(asked.len(), usize::from(!at_hand), "{asked:?}");
+        let settled = work.finish();
+        let parent = &settled.tasks[0].after;
+        assert_eq!(
+            (parent.state, parent.items, parent.upstream.pending, parent.upstream.succeeded),
+            (Blocked, Some(5), 5, 2)
+        );
+        assert_eq!(states_of(&settled.born), [Ready, Ready, Blocked, Blocked, Blocked]);
+        assert_eq!(settled.born.iter().map(|row| row.key.ordinal.0).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
+        assert!(settled.born.iter().all(|row| row.parent == Some(Ordinal(0)) && row.policy.retries == 1));
+        assert_eq!(settled.tickets.len(), 2);
+        let run = settled.runs[0].after;
+        assert_eq!((run.tasks, run.tasks_left, run.state), (7, 7, RunState::Running));
+        assert_eq!(settled.moves.len(), 3, "expanded, and two items opened: {:?}", settled.moves);
+    }
+}
+
+#[test]
+fn an_item_that_ends_gives_its_place_to_the_next_and_the_last_one_wakes_the_parent() {
+    let (run, tasks) = mapped(Some(1));
+    let parent = TaskView {
+        state: TaskState::Blocked,
+        items: Some(2),
+        owner: None,
+        lease_until: None,
+        upstream: Upstream { pending: 2, ..Upstream::default() },
+        ..tasks[0].clone()
+    };
+    let run = RunView { tasks: 4, tasks_left: 4, ..run };
+    let running = |ordinal| TaskView {
+        key: key(ordinal),
+        parent: Some(Ordinal(0)),
+        upstream: Upstream::default(),
+        policy: Policy { run_if: RunIf::AllDone, ..parent.policy },
+        ..row(TaskState::Running)
+    };
+    let mut work = Work::new(NOW);
+    work.give_tasks([running(2)]);
+    work.give_runs([run]).unwrap();
+    work.apply(key(2), &Event::Fail { by: holder(3, "w"), retryable: false }, 0.0).unwrap();
+    assert_eq!(work.wants(), Some(Want::Readers(vec![key(2)])));
+    work.give_readers([(key(2), parent.clone())]).unwrap();
+    assert_eq!(work.wants(), Some(Want::Items(vec![(key(0), 1)])));
+    let held = parent.item(Ordinal(3), true);
+    assert_eq!(work.give_items([held, parent.item(Ordinal(4), true)], 1).unwrap(), 0);
+    assert_eq!(work.wants(), None);
+    let settled = work.finish();
+    assert_eq!(settled.tickets, [crate::id::Ticket { task: key(3), attempt: Attempt(1) }]);
+    let parent = settled.tasks.iter().find(|row| row.after.key == key(0)).unwrap().after.clone();
+    assert_eq!((parent.state, parent.upstream.pending, parent.upstream.failed), (TaskState::Blocked, 1, 1));
+
+    // The last one: the parent is offered, whatever its `run_if` says, because it has items to judge.
+    let mut work = Work::new(NOW);
+    work.give_tasks([running(3)]);
+    work.give_runs([RunView { tasks_left: 3, failed: 1, ..run }]).unwrap();
+    work.apply(key(3), &Event::Succeed(holder(3, "w")), 0.0).unwrap();
+    assert!(matches!(work.wants(), Some(Want::Readers(_))));
+    work.give_readers([(key(3), parent)]).unwrap();
+    assert!(matches!(work.wants(), Some(Want::Items(_))));
+    let settled = work.finish();
+    assert_eq!(settled.tickets, [crate::id::Ticket { task: key(0), attempt: Attempt(4) }]);
+}
+
+#[test]
+fn a_list_is_known_once_and_never_empty() {
+    let (_, tasks) = mapped(None);
+    let expand = |row: &TaskView, items| decide(row, &Event::Expand { by: holder(3, "w"), items }, NOW, 0.0);
+    assert!(expand(&tasks[0], 1).is_ok());
+    assert!(matches!(expand(&tasks[0], 0), Err(IllegalMove::Counters { .. })));
+    let known = TaskView { items: Some(3), ..tasks[0].clone() };
+    assert!(matches!(expand(&known, 3), Err(IllegalMove::Counters { .. })));
+    let item = TaskView { parent: Some(Ordinal(0)), ..tasks[0].clone() };
+    assert!(matches!(expand(&item, 3), Err(IllegalMove::Counters { .. })), "items have no items");
+}
+
+#[test]
+fn resumed_items_wait_for_places_again() {
+    use TaskState::{Cancelled, Failed, Succeeded};
+    let (_, tasks) = mapped(Some(2));
+    let states = [Failed, Succeeded, Failed, Cancelled, Cancelled, Failed];
+    let mut rows = vec![TaskView { items: Some(5), ..tasks[0].clone() }];
+    rows.extend((1..6).map(|ordinal| tasks[0].item(Ordinal(ordinal), false)));
+    let needs = [vec![1, 2, 3, 4, 5].into_iter().map(Ordinal).collect(), vec![], vec![], vec![], vec![], vec![]];
+    let mut again = resets(&states, &needs);
+    hold_back(&mut again, &rows);
+    let pending: Vec<(u32, u32)> = again.iter().map(|reset| (reset.ordinal.0, reset.upstream.pending)).collect();
+    assert_eq!(pending, [(0, 4), (2, 0), (3, 0), (4, 1), (5, 1)]);
+    assert_eq!(again[0].upstream.succeeded, 1, "what succeeded stays");
 }
 
 proptest! {

@@ -5,10 +5,10 @@
 //! write and what to publish after the commit. Any number of events, for any number of runs, may share
 //! one `Work`: that is what makes a group commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    id::{Attempt, RunId, TaskKey, Ticket},
+    id::{Attempt, Ordinal, RunId, TaskKey, Ticket},
     state::{
         Ending, Event, EventKind, IllegalMove, RunEvent, RunEventKind, RunState, RunView, TaskState, TaskView, decide,
         decide_run,
@@ -65,6 +65,8 @@ pub enum Want {
     Roots(Vec<RunId>),
     /// The unfinished tasks of these cancelled runs: [`Work::give_unfinished`].
     Unfinished(Vec<RunId>),
+    /// So many items of each of these tasks ended, and blocked ones may take their places, in order: [`Work::give_items`].
+    Items(Vec<(TaskKey, u32)>),
     /// These runs gave up their places: look for queued runs of the same pipelines that may start
     /// ([`super::may_start`]; what counts is the state of each run as [`Work::run`] has it, where it has
     /// it) and give each to [`Work::give_runs`] and [`Work::apply_run`] with
@@ -75,6 +77,8 @@ pub enum Want {
 /// What to write, in one transaction, and what to publish after its commit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settled {
+    /// Task rows that are new: items of a `for_each`, in order.
+    pub born: Vec<TaskView>,
     /// Task rows that changed.
     pub tasks: Vec<Change<TaskView>>,
     /// Run rows that changed.
@@ -99,6 +103,10 @@ pub struct Work {
     opened: Vec<RunId>,
     cancelled: Vec<RunId>,
     left: Vec<RunId>,
+    /// Tasks that have no rows yet.
+    born: BTreeSet<TaskKey>,
+    /// How many items ended, by their parents.
+    places: BTreeMap<TaskKey, u32>,
 }
 
 impl Work {
@@ -115,6 +123,8 @@ impl Work {
             opened: Vec::new(),
             cancelled: Vec::new(),
             left: Vec::new(),
+            born: BTreeSet::new(),
+            places: BTreeMap::new(),
         }
     }
 
@@ -163,6 +173,37 @@ impl Work {
         self.apply_all(RunState::Cancelled, &Event::Cancel, |row| !row.state.is_finished())
     }
 
+    /// Answers one of [`Want::Items`]: items of a task, in order; of those that are blocked, the first `places` may go.
+    pub fn give_items(&mut self, rows: impl IntoIterator<Item = TaskView>, places: u32) -> Result<u32, IllegalMove> {
+        let mut left = places;
+        for row in rows {
+            let key = row.key;
+            self.give_tasks([row]);
+            let waits = self.task(key).is_some_and(|row| row.state == TaskState::Blocked && row.upstream.pending > 0);
+            if left > 0 && waits {
+                self.apply(key, &Event::Place, 0.0)?;
+                left -= 1;
+            }
+        }
+        Ok(left)
+    }
+
+    /// The items of a task whose list became known. Those that need not wait for a place may go.
+    fn bear(&mut self, parent: TaskKey, first: u32, items: u32) -> Result<(), IllegalMove> {
+        let row = self.task(parent).cloned().ok_or(IllegalMove::NoSuchTask(parent))?;
+        let at_once = row.policy.max_parallel.unwrap_or(u32::MAX).max(1);
+        for index in 0..items {
+            let item = row.item(Ordinal(first + index), index >= at_once);
+            let key = item.key;
+            self.born.insert(key);
+            self.give_tasks([item]);
+            if index < at_once {
+                self.apply(key, &Event::Open, 0.0)?;
+            }
+        }
+        Ok(())
+    }
+
     fn apply_all(&mut self, run: RunState, event: &Event, fits: fn(&TaskView) -> bool) -> Result<(), IllegalMove> {
         let there = |key: &TaskKey| self.run(key.run).is_some_and(|row| row.state == run);
         let rows = self.tasks.values().map(|change| &change.after);
@@ -189,13 +230,21 @@ impl Work {
         let from = row.after.state;
         row.after = decision.task;
         let (to, attempt) = (row.after.state, row.after.attempt);
+        let parent = row.after.parent.filter(|_| row.after.policy.max_parallel.is_some());
+        let parent = parent.map(|ordinal| TaskKey { ordinal, ..key });
         if from != to {
             self.moves.push(Move::Task { task: key, attempt, from, to, on: event.kind() });
         }
         if let Some(ending) = decision.ended {
             self.ended.insert(key, ending);
             self.unheard.push(key);
+            if let Some(parent) = parent {
+                *self.places.entry(parent).or_default() += 1;
+            }
             self.apply_run(key.run, RunEvent::TaskEnded(ending))?;
+        }
+        if let Event::Expand { items, .. } = event {
+            self.apply_run(key.run, RunEvent::Grow { of: key.ordinal, items: *items })?;
         }
         Ok(())
     }
@@ -207,7 +256,7 @@ impl Work {
             return Ok(());
         };
         let decision = decide_run(&row.after, event)?;
-        let from = row.after.state;
+        let (from, first) = (row.after.state, row.after.tasks);
         row.after = decision.run;
         let to = row.after.state;
         if from != to {
@@ -216,7 +265,10 @@ impl Work {
         self.opened.extend(decision.opens_tasks.then_some(id));
         self.cancelled.extend(decision.cancels_tasks.then_some(id));
         self.left.extend(decision.frees_place.then_some(id));
-        Ok(())
+        match event {
+            RunEvent::Grow { of, items } => self.bear(TaskKey { run: id, ordinal: of }, first, items),
+            RunEvent::Admit | RunEvent::TaskEnded(_) | RunEvent::Cancel | RunEvent::Resume { .. } => Ok(()),
+        }
     }
 
     /// What must be loaded next; nothing once every consequence is drawn. Each want is told once.
@@ -232,6 +284,8 @@ impl Work {
             Some(Want::Unfinished(take(&mut self.cancelled)))
         } else if !self.unheard.is_empty() {
             Some(Want::Readers(std::mem::take(&mut self.unheard)))
+        } else if !self.places.is_empty() {
+            Some(Want::Items(std::mem::take(&mut self.places).into_iter().collect()))
         } else if !self.left.is_empty() {
             Some(Want::Successors(take(&mut self.left)))
         } else if !self.opened.is_empty() {
@@ -243,11 +297,14 @@ impl Work {
 
     /// What to write and to publish. Only after [`Work::wants`] has nothing more to ask.
     pub fn finish(self) -> Settled {
-        let tasks: Vec<_> = self.tasks.into_values().filter(|row| row.before != row.after).collect();
+        let (born, tasks): (Vec<_>, Vec<_>) =
+            self.tasks.into_values().partition(|row| self.born.contains(&row.after.key));
+        let tasks: Vec<_> = tasks.into_iter().filter(|row| row.before != row.after).collect();
         let offered =
             |row: &&Change<TaskView>| row.after.state == TaskState::Ready && row.before.ticket() != row.after.ticket();
         Settled {
-            tickets: tasks.iter().filter(offered).map(|row| row.after.ticket()).collect(),
+            tickets: tasks.iter().chain(&born).filter(offered).map(|row| row.after.ticket()).collect(),
+            born: born.into_iter().map(|row| row.after).collect(),
             tasks,
             runs: self.runs.into_values().filter(|row| row.before != row.after).collect(),
             moves: self.moves,

@@ -10,6 +10,8 @@ pub(crate) struct Scope<'s> {
     pub(crate) pipeline: &'s Pipeline,
     /// Tasks that exist but could not be read.
     pub(crate) broken: &'s BTreeSet<String>,
+    /// Whether `item` and `index` mean something: the task has a `for_each`.
+    pub(crate) items: bool,
     /// Too much is wrong to look for similar names.
     pub(crate) crowded: bool,
 }
@@ -60,25 +62,14 @@ pub(crate) fn of_condition(template: &str, scope: &Scope<'_>) -> Used {
     }
 }
 
-/// What is wrong with the names of a template, or of a condition, that knows only these roots.
-pub(crate) fn of_roots(template: &str, condition: bool, roots: &[&'static str]) -> Vec<TemplateError> {
-    let names = if condition && !outline::is_template(template) {
-        environment::expression(&environment::TEXT, template).map(|compiled| compiled.undeclared_variables(false))
-    } else {
+/// Whether a condition says something about `item` or `index`.
+pub(super) fn of_item(template: &str) -> bool {
+    let names = if outline::is_template(template) {
         environment::compile(&environment::TEXT, template).map(|compiled| compiled.undeclared_variables(false))
+    } else {
+        environment::expression(&environment::TEXT, template).map(|compiled| compiled.undeclared_variables(false))
     };
-    let names: BTreeSet<String> = match names {
-        Ok(names) => names.into_iter().collect(),
-        Err(error) => return vec![environment::explain(&error)],
-    };
-    let known = |name: &str| roots.contains(&name) || environment::TEXT.globals().any(|(global, _)| global == name);
-    let unknown = names.iter().filter(|name| !known(name)).map(|name| TemplateError {
-        code: tm03::UNKNOWN_VARIABLE,
-        message: format!("`{name}` is not known here"),
-        help: Some(suggest::help(name, roots.iter().copied(), "known here")),
-        offset: outline::find_name(template, name),
-    });
-    unknown.collect()
+    names.is_ok_and(|names| names.contains("item") || names.contains("index"))
 }
 
 fn check(template: &str, names: HashSet<String>, scope: &Scope<'_>) -> Used {
@@ -104,6 +95,7 @@ fn check(template: &str, names: HashSet<String>, scope: &Scope<'_>) -> Used {
                 "name it after a dot, as in `tasks.orders.rows`: this is how the order of tasks is known".to_owned(),
             )),
             ("params" | "vars" | "run" | "interval" | "trigger", _) => None,
+            ("item" | "index", _) if scope.items => None,
             _ => stranger(root, scope),
         };
         if let Some((message, help)) = problem
@@ -161,7 +153,9 @@ fn stranger(name: &str, scope: &Scope<'_>) -> Problem {
         return None;
     }
     let message = format!("`{name}` is not known in templates");
-    let help = if matches!(name, "ref" | "source") {
+    let help = if matches!(name, "item" | "index") {
+        "only the templates of a task with `for_each` have it, and its `for_each` itself does not".to_owned()
+    } else if matches!(name, "ref" | "source") {
         "name tasks and tables in the SQL itself: `FROM orders`, `FROM shop.orders`".to_owned()
     } else if scope.pipeline.params.contains_key(name) {
         format!("parameters are under `params`: write `params.{name}`")

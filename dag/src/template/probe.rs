@@ -305,6 +305,9 @@ pub(crate) fn stand_ins(pipeline: &Pipeline) -> Value {
         ("interval", Value::from_pairs([("start", moment()), ("end", moment())])),
         ("run", run),
         ("trigger", Value::from_object(Anything)),
+        // Tasks without `for_each` may not name them, which is checked elsewhere.
+        ("item", Value::from_object(Anything)),
+        ("index", Value::from(0)),
         ("tasks", Value::from_object(AnyTask)),
         ("vars", vars),
     ])

@@ -17,6 +17,22 @@ const VALUE_CHARACTERS: usize = 200;
 
 /// The first rows of a batch. Numbers, booleans and NULL keep their kind, everything else becomes text.
 pub(crate) fn to_json(batch: &RecordBatch, rows: usize) -> Result<Vec<Map<String, Value>>, EngineError> {
+    written(batch, rows, cut)
+}
+
+/// All rows of a batch as JSON objects. Numbers, booleans and NULL keep their kind, everything else becomes text.
+///
+/// # Errors
+/// A column has no text form.
+pub fn json_rows(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, EngineError> {
+    written(batch, batch.num_rows(), |text| text)
+}
+
+fn written(
+    batch: &RecordBatch,
+    rows: usize,
+    fit: impl Fn(String) -> String,
+) -> Result<Vec<Map<String, Value>>, EngineError> {
     let options = FormatOptions::default();
     let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
@@ -29,7 +45,7 @@ pub(crate) fn to_json(batch: &RecordBatch, rows: usize) -> Result<Vec<Map<String
         let text = columns[at].value(row).to_string();
         let plain = column.data_type() == &DataType::Boolean || column.data_type().is_numeric();
         let exact = plain.then(|| serde_json::from_str::<Value>(&text).ok()).flatten();
-        exact.unwrap_or_else(|| Value::String(cut(text)))
+        exact.unwrap_or_else(|| Value::String(fit(text)))
     };
     let row = |row: usize| {
         let cells = schema.fields().iter().enumerate();

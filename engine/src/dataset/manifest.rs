@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    datatypes::{Schema, SchemaRef},
+    datatypes::{Field, Schema, SchemaRef},
     ipc::{reader::StreamReader, writer::StreamWriter},
 };
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,46 @@ impl Manifest {
             files,
             hash,
         })
+    }
+
+    /// Several data sets of the same columns as one, in this order. Its hash is that of the parts' hashes, so it depends on
+    /// how the rows are parted.
+    ///
+    /// # Errors
+    /// The columns differ in more than whether NULL is allowed, or there are no parts.
+    pub fn union(parts: Vec<Self>) -> Result<Self, EngineError> {
+        let mut fields: Vec<Arc<Field>> = Vec::new();
+        let mut hasher = blake3::Hasher::new();
+        let mut files = Vec::new();
+        for (place, part) in parts.into_iter().enumerate() {
+            let schema = part.schema()?;
+            if place == 0 {
+                fields = schema.fields().to_vec();
+            }
+            let same = |(known, new): (&Arc<Field>, &Arc<Field>)| {
+                known.name() == new.name() && known.data_type() == new.data_type()
+            };
+            if fields.len() != schema.fields().len() || !fields.iter().zip(schema.fields()).all(same) {
+                let shown = |fields: &[Arc<Field>]| {
+                    let one = |field: &Arc<Field>| format!("{} {}", field.name(), field.data_type());
+                    fields.iter().map(one).collect::<Vec<_>>().join(", ")
+                };
+                let (first, other) = (shown(&fields), shown(schema.fields()));
+                let problem = format!("data sets with the columns ({first}) and ({other}) cannot become one");
+                return Err(EngineError::Manifest { problem });
+            }
+            for (known, new) in fields.iter_mut().zip(schema.fields()) {
+                if new.is_nullable() && !known.is_nullable() {
+                    *known = Arc::clone(new);
+                }
+            }
+            hasher.update(part.hash.as_bytes());
+            files.extend(part.files);
+        }
+        if fields.is_empty() {
+            return Err(EngineError::Manifest { problem: "there are no parts to put together".to_owned() });
+        }
+        Self::new(&Schema::new(fields), files, hasher.finalize().to_hex().to_string())
     }
 
     /// The columns.

@@ -9,7 +9,7 @@ use tidemill_dag::{
     compile::Compiled,
     diagnostic::{Diagnostic, Place, Severity},
     plan::{PlannedTask, Relation},
-    spec::{Check, Expectation, Extract, Load, Returns, Sql, TaskKind},
+    spec::{Check, Expectation, Extract, ForEach, Load, Returns, Sql, TaskKind},
     template::{self, Context},
 };
 
@@ -66,14 +66,27 @@ pub(super) struct Found {
 
 struct Prover<'a> {
     shared: &'a Shared<'a>,
+    /// What templates see, where that is more than the sample: the first item of a list that stands in the definition.
+    item: Option<Context>,
+    /// Whether the items of its list are only known when it runs.
+    items_unknown: bool,
     found: Found,
 }
 
 /// Proves one task whose upstreams are proved.
 pub(super) async fn prove(shared: &Shared<'_>, planned: &PlannedTask) -> Found {
-    let mut prover = Prover { shared, found: Found::default() };
+    let item = first_item(shared, planned);
+    let items_unknown = planned.task.for_each.is_some() && item.is_none();
+    let mut prover = Prover { shared, item, items_unknown, found: Found::default() };
     prover.task(planned).await;
     prover.found
+}
+
+/// What templates see for the first item of a list that stands in the definition.
+fn first_item(shared: &Shared<'_>, planned: &PlannedTask) -> Option<Context> {
+    let Some(ForEach::List(items)) = &planned.task.for_each else { return None };
+    let item = template::render_value(items.first()?, shared.sample).ok()?;
+    Some(Context { item: Some((0, item)), ..shared.sample.clone() })
 }
 
 /// A task's session, and what it lacks.
@@ -284,11 +297,12 @@ impl Prover<'_> {
 
     /// Rendered SQL, or what a template that cannot be rendered makes of the task.
     fn render(&mut self, path: &str, template: &str) -> Result<String, Columns> {
-        let error = match template::render_sql(template, self.shared.sample) {
+        let error = match template::render_sql(template, self.item.as_ref().unwrap_or(self.shared.sample)) {
             Ok(text) => return Ok(text),
             Err(error) => error,
         };
-        if template.contains("tasks") || template.contains("trigger") {
+        let of_item = self.items_unknown && template::is_about_items(template);
+        if of_item || template.contains("tasks") || template.contains("trigger") {
             let message = "its template needs what only a run knows, so it is not proved".to_owned();
             self.warn(path, message);
             return Err(Columns::Later);

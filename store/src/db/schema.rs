@@ -18,8 +18,7 @@ macro_rules! steps {
             5 "0005_logs",
             6 "0006_schedules",
             10 "0010_workers",
-            40 "0040_trigger_keys",
-            41 "0041_dead_letters",
+            20 "0020_items",
             50 "0050_version_states",
             51 "0051_api_tokens",
         )

@@ -8,7 +8,7 @@ use tidemill_dag::{
 use crate::{
     Claimed, Report, StoreError, Verdict,
     db::{Columns, Tx},
-    door::{Door, upstream},
+    door::{Door, upstream, values},
     work::Outcome,
 };
 
@@ -51,9 +51,8 @@ fn attempt_after(report: &Report) -> Attempt {
     let attempt = report.ticket.attempt;
     match report.outcome {
         Outcome::Cancelled => Attempt(attempt.0 + 1),
-        Outcome::Succeeded { .. } | Outcome::Failed { .. } | Outcome::Parked { .. } | Outcome::Skipped { .. } => {
-            attempt
-        }
+        Outcome::Succeeded { .. } | Outcome::Failed { .. } | Outcome::Parked { .. } => attempt,
+        Outcome::Skipped { .. } | Outcome::Expanded { .. } => attempt,
     }
 }
 
@@ -63,5 +62,6 @@ async fn held(tx: &mut Tx, now: Timestamp, ticket: Ticket) -> Result<Claimed, St
     door.open(&[(ticket.task, false)].into()).await?;
     let mut claimed = door.claimed(ticket.task)?;
     claimed.upstream = upstream(tx, &[ticket.task]).await?.remove(&ticket.task).unwrap_or_default();
+    claimed.item = values(tx, &[ticket.task]).await?.remove(&ticket.task);
     Ok(claimed)
 }

@@ -188,7 +188,12 @@ impl Born {
         let mut readers: HashMap<Ordinal, Vec<usize>> = HashMap::new();
         let mut first = Vec::with_capacity(new.tasks.len());
         for ((ordinal, place), task) in (0..).zip(0..).zip(&new.tasks) {
-            let policy = Policy { run_if: task.run_if, retries: task.retries, backoff: task.backoff };
+            let policy = Policy {
+                run_if: task.run_if,
+                retries: task.retries,
+                backoff: task.backoff,
+                max_parallel: task.max_parallel,
+            };
             first.push(TaskView::first(key(ordinal), u32::try_from(task.needs.len()).unwrap_or(u32::MAX), policy));
             for from in &task.needs {
                 readers.entry(*from).or_default().push(place);
@@ -211,7 +216,7 @@ impl Born {
                     work.give_readers(pairs.collect::<Vec<_>>())?;
                 }
                 // It is the only run here, and nobody waits for the place of a run that never began.
-                Want::Runs(_) | Want::Successors(_) => {}
+                Want::Runs(_) | Want::Successors(_) | Want::Items(_) => {}
             }
         }
         let run = work.run(new.id).copied().unwrap_or(RunView::first(new.id, count));

@@ -8,8 +8,8 @@ use super::{Answer, Desk, Request, answers};
 use crate::{
     Claimed, Report, StoreError, Upstream, Verdict,
     db::Tx,
-    door::{After, Door, contradicts, refused, upstream},
-    work::Outcome,
+    door::{After, Door, contradicts, refused, upstream, values},
+    work::{Item, Outcome},
 };
 
 /// What one request came to, before what it reads is loaded.
@@ -109,14 +109,18 @@ fn touched(requests: &[Request]) -> BTreeMap<TaskKey, bool> {
 struct Reads {
     of: Vec<TaskKey>,
     found: HashMap<TaskKey, Vec<Upstream>>,
+    items: Vec<TaskKey>,
+    values: BTreeMap<TaskKey, Item>,
 }
 
 impl Reads {
     fn of(door: &Door<'_>, found: &[Found], requests: &[Request]) -> Self {
-        let mut reads = Self { of: Vec::new(), found: HashMap::new() };
+        let mut reads = Self { of: Vec::new(), found: HashMap::new(), items: Vec::new(), values: BTreeMap::new() };
         for (found, request) in found.iter().zip(requests) {
             match (found, request) {
                 (Found::Claimed(claimed), _) => {
+                    let tasks = claimed.iter().map(|it| it.ticket.task);
+                    reads.items.extend(tasks.filter(|task| door.is_item(*task)));
                     reads
                         .of
                         .extend(claimed.iter().map(|it| it.ticket.task).filter(|task| door.upstream_count(*task) > 0));
@@ -137,11 +141,13 @@ impl Reads {
 
     async fn load(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
         self.found.extend(upstream(tx, &self.of).await?);
+        self.values = values(tx, &self.items).await?;
         Ok(())
     }
 
     fn fill(&mut self, mut claimed: Claimed) -> Claimed {
         claimed.upstream = self.found.remove(&claimed.ticket.task).unwrap_or_default();
+        claimed.item = self.values.remove(&claimed.ticket.task);
         claimed
     }
 }
@@ -150,12 +156,14 @@ impl Door<'_> {
     /// A task that was just reported, as those see it that read it.
     fn as_upstream(&self, report: &Report) -> Option<Upstream> {
         let task = report.ticket.task;
-        let row = self.work.task(task)?;
+        // The place of an item in its list stands in its row.
+        let row = self.work.task(task).filter(|row| row.parent.is_none())?;
         let output = match &report.outcome {
             Outcome::Succeeded { output } => Some(output.clone()),
-            Outcome::Failed { .. } | Outcome::Parked { .. } | Outcome::Skipped { .. } | Outcome::Cancelled => None,
+            Outcome::Failed { .. } | Outcome::Parked { .. } | Outcome::Skipped { .. } => None,
+            Outcome::Expanded { .. } | Outcome::Cancelled => None,
         };
         let name = self.name(task)?.to_owned();
-        Some(Upstream { ordinal: task.ordinal, name, state: row.state, attempt: row.attempt, output })
+        Some(Upstream { ordinal: task.ordinal, name, index: None, state: row.state, attempt: row.attempt, output })
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 
 pub(crate) const UPSTREAM: Sql = batch!(
     [run_id run, ordinal int]
-    "SELECT i.run_id, i.ordinal, t.ordinal, t.name, t.state, t.attempt, t.output FROM input AS i",
+    "SELECT i.run_id, i.ordinal, t.ordinal, t.name, t.map_index, t.state, t.attempt, t.output FROM input AS i",
     "CROSS JOIN edges AS e CROSS JOIN tasks AS t WHERE e.run_id = i.run_id AND e.to_ordinal = i.ordinal",
     "AND t.run_id = e.run_id AND t.ordinal = e.from_ordinal ORDER BY t.run_id, t.ordinal"
 );
@@ -77,6 +77,8 @@ impl Door<'_> {
                 started_at: run.started_at.unwrap_or(self.now),
             },
             upstream: Vec::new(),
+            item: None,
+            items: row.items,
         })
     }
 
@@ -84,6 +86,11 @@ impl Door<'_> {
     pub fn upstream_count(&self, key: TaskKey) -> u32 {
         let count = |before: tidemill_dag::state::Upstream| before.succeeded + before.failed + before.skipped;
         self.work.task(key).map_or(0, |row| count(row.upstream))
+    }
+
+    /// Whether a task is an item.
+    pub fn is_item(&self, key: TaskKey) -> bool {
+        self.work.task(key).is_some_and(|row| row.parent.is_some())
     }
 
     /// A task's name in the definition.
@@ -111,6 +118,7 @@ pub(crate) async fn upstream(
         found.entry(reader).or_default().push(Upstream {
             ordinal: columns.next("ordinal")?,
             name: columns.next("name")?,
+            index: columns.next("map_index")?,
             state: columns.word("state")?,
             attempt: columns.next("attempt")?,
             output: columns.maybe_json("output")?,

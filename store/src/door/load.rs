@@ -27,7 +27,8 @@ pub(crate) use run_columns;
 macro_rules! task_columns {
     () => {
         "t.run_id, t.ordinal, t.state, t.attempt, t.owner, t.lease_until, t.wake_at, t.failures, t.crashes, \
-         t.up_pending, t.up_succeeded, t.up_failed, t.up_skipped, t.policy, t.name, t.queue, t.priority, t.ready_at"
+         t.up_pending, t.up_succeeded, t.up_failed, t.up_skipped, t.policy, t.name, t.queue, t.priority, t.ready_at, \
+         t.parent, t.items"
     };
 }
 pub(crate) use task_columns;
@@ -175,7 +176,7 @@ impl Door<'_> {
         Ok(views)
     }
 
-    fn take(&mut self, columns: &mut Columns<'_>) -> Result<TaskView, StoreError> {
+    pub(super) fn take(&mut self, columns: &mut Columns<'_>) -> Result<TaskView, StoreError> {
         let (view, about) = task_view(columns)?;
         self.about.entry(view.key).or_insert(about);
         Ok(view)
@@ -184,7 +185,7 @@ impl Door<'_> {
 
 /// Reads `task_columns!`.
 pub(crate) fn task_view(columns: &mut Columns<'_>) -> Result<(TaskView, About), StoreError> {
-    let view = TaskView {
+    let mut view = TaskView {
         key: TaskKey { run: columns.next("run_id")?, ordinal: columns.next("ordinal")? },
         state: columns.word("state")?,
         attempt: columns.next("attempt")?,
@@ -200,6 +201,8 @@ pub(crate) fn task_view(columns: &mut Columns<'_>) -> Result<(TaskView, About), 
             skipped: columns.next("up_skipped")?,
         },
         policy: columns.json("policy")?,
+        parent: None,
+        items: None,
     };
     let about = About {
         name: columns.next("name")?,
@@ -207,6 +210,7 @@ pub(crate) fn task_view(columns: &mut Columns<'_>) -> Result<(TaskView, About), 
         priority: priority(columns.next("priority")?),
         ready_at: columns.next("ready_at")?,
     };
+    (view.parent, view.items) = (columns.next("parent")?, columns.next("items")?);
     Ok((view, about))
 }
 
@@ -220,7 +224,13 @@ pub(crate) const fn priority(number: u32) -> Priority {
 }
 
 fn run_view(run: &RunRecord) -> RunView {
-    RunView { id: run.id, state: run.state, tasks_left: run.tasks_left, failed: run.tasks_failed }
+    RunView {
+        id: run.id,
+        state: run.state,
+        tasks: run.tasks_total,
+        tasks_left: run.tasks_left,
+        failed: run.tasks_failed,
+    }
 }
 
 /// Reads `run_columns!`.

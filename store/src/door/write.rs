@@ -62,20 +62,21 @@ const TASKS: Sql = batch!(
     [run_id run, ordinal int, was text, was_attempt int, was_pending int, state text, attempt int, owner text,
      lease_until int, wake_at int, failures int, crashes int, up_pending int, up_succeeded int, up_failed int,
      up_skipped int, offered_at int, ready_at int, started_at int, finished_at int, output text, error text,
-     reason text]
+     reason text, items int]
     "UPDATE tasks AS t SET state = i.state, attempt = i.attempt, owner = i.owner, lease_until = i.lease_until,",
     "wake_at = i.wake_at, failures = i.failures, crashes = i.crashes, up_pending = i.up_pending,",
     "up_succeeded = i.up_succeeded, up_failed = i.up_failed, up_skipped = i.up_skipped, offered_at = i.offered_at,",
     "ready_at = i.ready_at, started_at = COALESCE(i.started_at, t.started_at), finished_at = i.finished_at,",
-    "output = COALESCE(i.output, t.output), error = COALESCE(i.error, t.error), reason = i.reason",
+    "output = COALESCE(i.output, t.output), error = COALESCE(i.error, t.error), reason = i.reason,",
+    "items = COALESCE(i.items, t.items)",
     "FROM input AS i WHERE t.run_id = i.run_id AND t.ordinal = i.ordinal AND t.state = i.was",
     "AND t.attempt = i.was_attempt AND t.up_pending = i.was_pending"
 );
 
 const RUNS: Sql = batch!(
-    [run_id run, was text, was_left int, state text, tasks_left int, tasks_failed int, started_at int, finished_at int,
+    [run_id run, was text, was_left int, state text, tasks int, tasks_left int, tasks_failed int, started_at int, finished_at int,
      reason text]
-    "UPDATE runs AS r SET state = i.state, tasks_left = i.tasks_left, tasks_failed = i.tasks_failed,",
+    "UPDATE runs AS r SET state = i.state, tasks_total = i.tasks, tasks_left = i.tasks_left, tasks_failed = i.tasks_failed,",
     "started_at = COALESCE(r.started_at, i.started_at), finished_at = i.finished_at, reason = i.reason",
     "FROM input AS i WHERE r.id = i.run_id AND r.state = i.was AND r.tasks_left = i.was_left"
 );
@@ -113,6 +114,10 @@ impl Door<'_> {
                 note.detail = Some(json(&serde_json::json!({ "reason": reason })));
                 self.notes.reasons.insert(key, reason.clone());
             }
+            Outcome::Expanded { items } => {
+                note.detail = Some(json(&serde_json::json!({ "items": items.len() })));
+                self.notes.lists.insert(key, items.clone());
+            }
             Outcome::Cancelled => {}
         }
         self.notes.events.insert((key, event.kind()), note);
@@ -129,6 +134,7 @@ impl Door<'_> {
     pub async fn write(mut self) -> Result<After, StoreError> {
         let settled = std::mem::replace(&mut self.work, tidemill_dag::state::Work::new(self.now)).finish();
         self.write_tasks(&settled.tasks).await?;
+        self.write_items(&settled.born).await?;
         self.write_runs(&settled.runs).await?;
         let mut events = EventRows::at(self.now);
         for step in &settled.moves {
@@ -180,7 +186,8 @@ impl Door<'_> {
                 .set("finished_at", after.state.is_finished().then_some(self.now))
                 .set("output", self.notes.outputs.get(&key).map(String::as_str))
                 .set("error", self.notes.errors.get(&key).map(String::as_str))
-                .set("reason", self.notes.reasons.get(&key).map(String::as_str));
+                .set("reason", self.notes.reasons.get(&key).map(String::as_str))
+                .set("items", after.items);
         }
         exactly(self.tx, "write tasks", TASKS, &input).await
     }
@@ -195,6 +202,7 @@ impl Door<'_> {
                 .set("was", before.state.name())
                 .set("was_left", before.tasks_left)
                 .set("state", after.state.name())
+                .set("tasks", after.tasks)
                 .set("tasks_left", after.tasks_left)
                 .set("tasks_failed", after.failed)
                 .set("started_at", started(after, self.now))
@@ -208,7 +216,8 @@ impl Door<'_> {
 /// A wait or a retry keeps the moment of the first offer; a resume begins anew.
 pub(crate) fn first_ready(after: &TaskView, before: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     match after.state {
-        TaskState::Blocked => None,
+        TaskState::Blocked if after.items.is_none() => None,
+        TaskState::Blocked => before,
         TaskState::Ready | TaskState::Running => before.or(Some(now)),
         TaskState::Waiting | TaskState::Succeeded | TaskState::Failed => before,
         TaskState::Cancelled | TaskState::Skipped | TaskState::UpstreamFailed => before,
@@ -291,6 +300,7 @@ impl Report {
             Outcome::Failed { error } => Event::Fail { by, retryable: error.retryable },
             Outcome::Parked { wake_at, .. } => Event::Park { by, until: *wake_at },
             Outcome::Skipped { .. } => Event::Skip(by),
+            Outcome::Expanded { items } => Event::Expand { by, items: u32::try_from(items.len()).unwrap_or(u32::MAX) },
             Outcome::Cancelled => Event::Release(by),
         }
     }

@@ -9,8 +9,13 @@ use crate::{
 #[tokio::test]
 async fn every_statement_of_the_door_walks_an_index() {
     let bed = Bed::sqlite().await;
-    let batches =
-        [&door::load::STATEMENTS[..], &door::write::STATEMENTS, &desk::create::STATEMENTS, &[door::claims::UPSTREAM]];
+    let batches = [
+        &door::load::STATEMENTS[..],
+        &door::write::STATEMENTS,
+        &desk::create::STATEMENTS,
+        &[door::claims::UPSTREAM],
+        &door::items::STATEMENTS,
+    ];
     for sql in batches.concat() {
         walks(&bed, sql, &[Arg::from("[]")]).await;
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use tidemill_connectors::{CommitGuard, LoadId, LoadRequest};
 use tidemill_dag::{
-    id::{Ticket, WorkerId},
+    id::{TaskKey, Ticket, WorkerId},
     spec::Load,
 };
 use tidemill_store::Store;
@@ -42,7 +42,9 @@ pub(super) async fn perform(attempt: &Attempt<'_>, load: &Load) -> Result<Done, 
     let rows = tables.rows(&load.input).await?;
     let ticket = attempt.claimed.ticket;
     let request = LoadRequest {
-        load_id: LoadId::new(ticket.task, 0),
+        load_id: attempt.claimed.item.as_ref().map_or(LoadId::new(ticket.task, 0), |item| {
+            LoadId::new(TaskKey { ordinal: item.of, ..ticket.task }, item.index)
+        }),
         fence: ticket.attempt,
         table: load.table.clone(),
         mode: load.mode,

@@ -1,6 +1,7 @@
 mod bed;
 mod http;
 mod kinds;
+mod lists;
 mod protocol;
 mod secrets;
 mod speed;

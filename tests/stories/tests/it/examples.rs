@@ -30,6 +30,14 @@ const TABLES: &[(&str, &str, &str)] = &[
     ("orders_history", "orders_history", "SELECT * FROM orders WHERE status = 'shipped'"),
     ("report_or_alarm", "origin_delays", "SELECT origin, avg(dep_delay) FROM flights GROUP BY origin"),
     ("wait_a_moment", "biggest_planes", "SELECT manufacturer, max(seats) FROM planes GROUP BY manufacturer"),
+    (
+        "worst_carriers",
+        "worst_carriers",
+        "SELECT origin, place, carrier, late FROM (
+           SELECT origin, dense_rank() OVER (ORDER BY origin) - 1 AS place, carrier, avg(dep_delay) AS late,
+                  row_number() OVER (PARTITION BY origin ORDER BY avg(dep_delay) DESC, carrier) AS n
+           FROM flights GROUP BY origin, carrier) WHERE n <= 3",
+    ),
     ("wait_a_moment", "airports_per_zone", "SELECT tzone, count(*) FROM airports GROUP BY tzone"),
 ];
 

@@ -1,6 +1,6 @@
 //! What must be so: midway, and at rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidemill_dag::{
     id::{RunId, TaskKey},
@@ -10,7 +10,7 @@ use tidemill_dag::{
 
 use super::{
     driver::{Failure, Tally},
-    pipelines::Pipeline,
+    pipelines::{Ends, Pipeline},
 };
 
 fn promises(world: &World) -> Result<(), Failure> {
@@ -24,9 +24,19 @@ pub fn midway(world: &World, pipelines: &[Pipeline]) -> Result<(), Failure> {
     let plans = plans(world, pipelines);
     let states: BTreeMap<TaskKey, TaskState> = world.tasks.iter().map(|task| (task.key, task.state)).collect();
     for task in world.tasks.iter().filter(|task| task.state == TaskState::Blocked) {
+        if task.parent.is_some() {
+            // Whether it waits rightly is an invariant; it can only wait for one place.
+            if task.upstream.pending > 1 {
+                return Err(Failure(format!("{} waits for {:?}", task.key, task.upstream)));
+            }
+            continue;
+        }
         let mut counted = Upstream::default();
-        for ordinal in &plans[&task.key.run].tasks[task.key.ordinal.0 as usize].needs {
-            match states[&TaskKey { ordinal: *ordinal, ..task.key }] {
+        let needs = plans[&task.key.run].tasks[task.key.ordinal.0 as usize].needs.iter();
+        let items = world.tasks.iter().filter(|item| item.parent == Some(task.key.ordinal));
+        let items = items.filter(|item| item.key.run == task.key.run).map(|item| item.key.ordinal);
+        for ordinal in needs.copied().chain(items) {
+            match states[&TaskKey { ordinal, ..task.key }] {
                 TaskState::Succeeded => counted.succeeded += 1,
                 TaskState::Skipped => counted.skipped += 1,
                 TaskState::Failed | TaskState::UpstreamFailed => counted.failed += 1,
@@ -75,7 +85,13 @@ pub fn at_rest(
         if run.view.state != RunState::Cancelled && !poisoned.contains(&id) {
             let mut tasks: Vec<&TaskView> = world.tasks.iter().filter(|task| task.key.run == id).collect();
             tasks.sort_by_key(|task| task.key);
-            let ends: Vec<TaskState> = tasks.iter().map(|task| task.state).collect();
+            let mut ends = Ends { tasks: Vec::new(), items: BTreeMap::new() };
+            for task in tasks {
+                match task.parent {
+                    None => ends.tasks.push(task.state),
+                    Some(parent) => ends.items.entry(parent).or_default().push(task.state),
+                }
+            }
             let must = plans[&id].must_end();
             if ends != must {
                 return Err(Failure(format!("{id} ended as {ends:?}; its definition says {must:?}")));
@@ -87,6 +103,8 @@ pub fn at_rest(
 }
 
 fn count(world: &World, tally: &mut Tally) {
+    let items: BTreeSet<TaskKey> =
+        world.tasks.iter().filter(|task| task.parent.is_some()).map(|task| task.key).collect();
     for step in &world.audit {
         tally.count("moves", 1);
         match *step {
@@ -94,6 +112,9 @@ fn count(world: &World, tally: &mut Tally) {
             Move::Task { on: EventKind::OwnerGone, .. } => tally.count("owners gone", 1),
             Move::Task { on: EventKind::Release, .. } => tally.count("handed back", 1),
             Move::Task { on: EventKind::Park, .. } => tally.count("parked", 1),
+            Move::Task { on: EventKind::Expand, .. } => tally.count("lists known", 1),
+            Move::Task { on: EventKind::Place, .. } => tally.count("items that got a place", 1),
+            Move::Task { task, on: EventKind::Resume, .. } if items.contains(&task) => tally.count("items resumed", 1),
             Move::Task { .. } | Move::Run { .. } => {}
         }
     }

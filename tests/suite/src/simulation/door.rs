@@ -20,6 +20,7 @@ pub enum Said {
     Failed { retryable: bool },
     Parked { until: Timestamp },
     Skipped,
+    Expanded { items: u32 },
     HandedBack,
 }
 

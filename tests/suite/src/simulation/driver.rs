@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tidemill_dag::{
     id::{RunId, Ticket, WorkerId},
     invariants::World,
+    state::TaskState,
     time::{Clock, Timestamp},
 };
 
@@ -12,9 +13,9 @@ use super::{
     check,
     dice::Dice,
     door::{Broken, Door, Order, Said},
-    pipelines::{Pipeline, Task},
+    pipelines::{Pipeline, Script},
     wire::Wire,
-    workers::{Worker, outcome},
+    workers::{Doing, Worker, outcome},
 };
 
 /// Why a world failed.
@@ -64,6 +65,9 @@ impl Tally {
             "handed back",
             "parked",
             "run next",
+            "lists known",
+            "items resumed",
+            "items that got a place",
             "runs succeeded",
             "runs failed",
             "runs cancelled",
@@ -252,14 +256,14 @@ impl<D: Door> Simulation<D> {
     }
 
     async fn begin(&mut self, seat: usize, ticket: Ticket) -> Result<(), Failure> {
-        let task = self.task(ticket).await?;
+        let doing = self.doing(ticket).await?;
         let now = self.true_now(seat);
-        self.workers[seat].begin(ticket, &task, now, &mut self.dice);
+        self.workers[seat].begin(ticket, doing, now, &mut self.dice);
         Ok(())
     }
 
     /// What the ticket's task does. A worker may be the first to hear of a run whose orderer heard nothing.
-    async fn task(&mut self, ticket: Ticket) -> Result<Task, Failure> {
+    async fn doing(&mut self, ticket: Ticket) -> Result<Doing, Failure> {
         if !self.runs.contains_key(&ticket.task.run) {
             for run in self.door.world().await?.runs {
                 let named = self.pipelines.iter().position(|pipeline| pipeline.name == run.pipeline);
@@ -267,7 +271,32 @@ impl<D: Door> Simulation<D> {
             }
         }
         let pipeline = self.runs.get(&ticket.task.run).ok_or_else(|| Failure(format!("{ticket} has no run")))?;
-        Ok(self.pipelines[*pipeline].tasks[ticket.task.ordinal.0 as usize].clone())
+        let tasks = &self.pipelines[*pipeline].tasks;
+        match tasks.get(ticket.task.ordinal.0 as usize) {
+            Some(task) if task.items.is_empty() => Ok(Doing { script: task.script, list: None, longest: task.longest }),
+            _ => {
+                let world = self.door.world().await?;
+                self.in_list(&world, *pipeline, ticket).ok_or_else(|| Failure(format!("{ticket} has no row")))
+            }
+        }
+    }
+
+    /// A list that becomes known, or is collected, or one of its items.
+    fn in_list(&self, world: &World, pipeline: usize, ticket: Ticket) -> Option<Doing> {
+        let row = world.tasks.iter().find(|row| row.key == ticket.task)?;
+        let list = row.parent.unwrap_or(row.key.ordinal);
+        let task = &self.pipelines[pipeline].tasks[list.0 as usize];
+        let items = world.tasks.iter().filter(|item| item.key.run == row.key.run && item.parent == Some(list));
+        let (script, list) = if row.parent.is_some() {
+            let index = items.filter(|item| item.key < row.key).count();
+            (*task.items.get(index)?, None)
+        } else if row.items.is_some() {
+            let failed = items.filter(|item| item.state == TaskState::Failed).count();
+            (if failed > 0 { Script::Breaks } else { Script::Succeeds }, None)
+        } else {
+            (task.script, u32::try_from(task.items.len()).ok())
+        };
+        Some(Doing { script, list, longest: task.longest })
     }
 
     fn true_now(&self, seat: usize) -> Timestamp {
@@ -306,10 +335,10 @@ impl<D: Door> Simulation<D> {
             if self.crashes(seat).await? {
                 return Ok(());
             }
-            let script = self.task(ticket).await?.script;
             let clock = self.wire.now();
             let Some(job) = self.workers[seat].jobs.iter_mut().find(|job| job.ticket == ticket) else { continue };
-            let said = *job.said.get_or_insert_with(|| outcome(script, ticket, clock));
+            let doing = job.doing;
+            let said = *job.said.get_or_insert_with(|| outcome(doing, ticket, clock));
             let id = self.workers[seat].id.clone();
             let next = self.dice.strikes(300);
             let heard = self.risky(async |door| door.complete(ticket, &id, said, next).await).await?;

@@ -12,7 +12,7 @@ use tidemill_dag::{
     spec::OnOverlap,
     state::{
         Arrival, Event, Holder, IllegalMove, Move, RunEvent, RunState, RunView, TaskState, TaskView, Want, Work,
-        arrive, may_start, resets,
+        arrive, hold_back, may_start, resets,
     },
     time::{Chance, Clock, Timestamp},
 };
@@ -92,6 +92,11 @@ impl Memory {
                     let unfinished = |task: &&TaskView| !task.state.is_finished();
                     work.give_unfinished(runs.iter().flat_map(|run| self.tasks_of(*run).filter(unfinished).cloned()))
                 }
+                Want::Items(places) => places.into_iter().try_for_each(|(parent, places)| {
+                    let held =
+                        |task: &&TaskView| task.parent == Some(parent.ordinal) && task.state == TaskState::Blocked;
+                    work.give_items(self.tasks_of(parent.run).filter(held).cloned(), places).map(drop)
+                }),
                 Want::Successors(runs) => {
                     let pipelines: BTreeSet<usize> = runs.iter().map(|run| self.runs[run].pipeline).collect();
                     pipelines.into_iter().try_for_each(|pipeline| self.admit(work, pipeline))
@@ -104,8 +109,12 @@ impl Memory {
 
     fn readers(&self, of: TaskKey) -> impl Iterator<Item = (TaskKey, TaskView)> {
         let pipeline = self.runs[&of.run].pipeline;
-        let readers = &self.readers[pipeline][of.ordinal.0 as usize];
-        readers.iter().map(move |ordinal| (of, self.tasks[&TaskKey { ordinal: *ordinal, ..of }].clone()))
+        let parent = self.tasks.get(&of).and_then(|task| task.parent);
+        let readers = self.readers[pipeline].get(of.ordinal.0 as usize).map_or(&[][..], Vec::as_slice);
+        parent
+            .into_iter()
+            .chain(readers.iter().copied())
+            .map(move |ordinal| (of, self.tasks[&TaskKey { ordinal, ..of }].clone()))
     }
 
     /// The runs of a pipeline in this state, as far as this work has come, oldest first.
@@ -127,6 +136,11 @@ impl Memory {
     /// Writes what was decided, guarded as a database would, and sends the tickets.
     fn commit(&mut self, work: Work) -> Result<(), Broken> {
         let settled = work.finish();
+        for row in settled.born {
+            if self.tasks.insert(row.key, row).is_some() {
+                return Err("an item took the place of another task".to_owned());
+            }
+        }
         for change in settled.tasks {
             let row = self.tasks.get_mut(&change.after.key).ok_or("a task row went missing")?;
             if (row.state, row.attempt) != (change.before.state, change.before.attempt) {
@@ -255,6 +269,7 @@ impl Door for Memory {
             Said::Failed { retryable } => Event::Fail { by, retryable },
             Said::Parked { until } => Event::Park { by, until },
             Said::Skipped => Event::Skip(by),
+            Said::Expanded { items } => Event::Expand { by, items },
             Said::HandedBack => Event::Release(by),
         };
         let mut work = self.begin(&[ticket.task]);
@@ -285,9 +300,18 @@ impl Door for Memory {
 
     async fn resume(&mut self, run: RunId) -> Result<bool, Broken> {
         let Run { view, pipeline, .. } = self.runs[&run];
-        let needs: Vec<Vec<Ordinal>> = self.pipelines[pipeline].tasks.iter().map(|task| task.needs.clone()).collect();
-        let states: Vec<TaskState> = self.tasks_of(run).map(|task| task.state).collect();
-        let again = resets(&states, &needs);
+        let mut needs: Vec<Vec<Ordinal>> =
+            self.pipelines[pipeline].tasks.iter().map(|task| task.needs.clone()).collect();
+        let rows: Vec<TaskView> = self.tasks_of(run).cloned().collect();
+        needs.resize(rows.len(), Vec::new());
+        for row in &rows {
+            if let Some(parent) = row.parent {
+                needs[parent.0 as usize].push(row.key.ordinal);
+            }
+        }
+        let states: Vec<TaskState> = rows.iter().map(|task| task.state).collect();
+        let mut again = resets(&states, &needs);
+        hold_back(&mut again, &rows);
         let keys: Vec<TaskKey> = again.iter().map(|reset| TaskKey { run, ordinal: reset.ordinal }).collect();
         let mut work = self.begin(&keys);
         work.give_runs([view]).map_err(broken)?;

@@ -1,5 +1,7 @@
 //! Random pipelines, and what must come of them whatever goes wrong on the way.
 
+use std::collections::BTreeMap;
+
 use tidemill_dag::{
     id::{Attempt, Ordinal},
     spec::{Backoff, Concurrency, OnOverlap, RunIf},
@@ -31,6 +33,8 @@ pub struct Task {
     pub needs: Vec<Ordinal>,
     pub policy: Policy,
     pub script: Script,
+    /// What each item of its list does; without a list it does its work itself.
+    pub items: Vec<Script>,
     /// At most this long, in milliseconds.
     pub longest: u64,
 }
@@ -42,10 +46,27 @@ pub struct Pipeline {
     pub tasks: Vec<Task>,
 }
 
-/// One to three pipelines, small ones more often than large ones.
-pub fn draw(dice: &mut Dice) -> Vec<Pipeline> {
+/// One to three pipelines, small ones more often than large ones; with lists in some of their tasks, or without any.
+pub fn draw(dice: &mut Dice, lists: bool) -> Vec<Pipeline> {
     let count = 1 + dice.below(3);
-    (0..count).map(|n| pipeline(format!("p{n}"), dice)).collect()
+    let mut pipelines: Vec<Pipeline> = (0..count).map(|n| pipeline(format!("p{n}"), dice)).collect();
+    if lists {
+        pipelines.iter_mut().flat_map(|pipeline| &mut pipeline.tasks).for_each(|task| draw_items(task, dice));
+    }
+    pipelines
+}
+
+fn draw_items(task: &mut Task, dice: &mut Dice) {
+    if !dice.strikes(300) {
+        return;
+    }
+    let most = dice.pick(&[1, 4, 9]);
+    let trouble = dice.pick(&[0, 0, 300]);
+    let scripts =
+        [Script::Breaks, Script::NeverWorks, Script::WorksAfter(1), Script::WaitsUntil(1), Script::DoesNotApply];
+    let mut item = || if dice.strikes(trouble) { dice.pick(&scripts) } else { Script::Succeeds };
+    task.items = (0..most).map(|_| item()).collect();
+    task.policy.max_parallel = dice.pick(&[None, Some(1), Some(2), Some(5)]);
 }
 
 fn pipeline(name: String, dice: &mut Dice) -> Pipeline {
@@ -78,7 +99,13 @@ fn task(n: usize, density: u64, trouble: u64, dice: &mut Dice) -> Task {
     let rules = [RunIf::AllDone, RunIf::AnyFailed, RunIf::AnySucceeded, RunIf::NoneFailed];
     let run_if = if dice.strikes(trouble) { dice.pick(&rules) } else { RunIf::AllSucceeded };
     let backoff = Backoff { initial: Span::seconds(1), max: Span::seconds(5), factor: 2.0 };
-    Task { needs, policy: Policy { run_if, retries: 2, backoff }, script, longest: dice.pick(&[1, 500, 3_000, 9_000]) }
+    Task {
+        needs,
+        policy: Policy { run_if, retries: 2, backoff, max_parallel: None },
+        script,
+        items: Vec::new(),
+        longest: dice.pick(&[1, 500, 3_000, 9_000]),
+    }
 }
 
 impl Script {
@@ -102,9 +129,10 @@ impl Script {
 
 impl Pipeline {
     /// Where every task must stand in the end, from the definition alone.
-    pub fn must_end(&self) -> Vec<TaskState> {
+    pub fn must_end(&self) -> Ends {
         let mut ends: Vec<TaskState> = Vec::new();
-        for task in &self.tasks {
+        let mut items = BTreeMap::new();
+        for (task, ordinal) in self.tasks.iter().zip(0..) {
             let before: Vec<TaskState> = task.needs.iter().map(|o| ends[o.0 as usize]).collect();
             let any = |wanted: &[TaskState]| before.iter().any(|state| wanted.contains(state));
             let trouble = any(&[TaskState::Failed, TaskState::UpstreamFailed]);
@@ -116,11 +144,25 @@ impl Pipeline {
                 RunIf::NoneFailed => !trouble,
             };
             ends.push(match (lets_go, trouble) {
+                (true, _) if task.script.ends() == TaskState::Succeeded && !task.items.is_empty() => {
+                    let mine: Vec<TaskState> = task.items.iter().map(|item| item.ends()).collect();
+                    let failed = mine.contains(&TaskState::Failed);
+                    items.insert(Ordinal(ordinal), mine);
+                    if failed { TaskState::Failed } else { TaskState::Succeeded }
+                }
                 (true, _) => task.script.ends(),
                 (false, true) => TaskState::UpstreamFailed,
                 (false, false) => TaskState::Skipped,
             });
         }
-        ends
+        Ends { tasks: ends, items }
     }
+}
+
+/// Where everything must stand in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ends {
+    pub tasks: Vec<TaskState>,
+    /// Items in order, by the task whose list they stand in.
+    pub items: BTreeMap<Ordinal, Vec<TaskState>>,
 }

@@ -85,6 +85,7 @@ impl Real {
             run_if: task.policy.run_if,
             retries: task.policy.retries,
             backoff: task.policy.backoff,
+            max_parallel: task.policy.max_parallel,
             ..NewTask::default()
         });
         NewRun {
@@ -109,6 +110,7 @@ fn outcome(ticket: Ticket, said: Said) -> Outcome {
             error: TaskFailure { code: "TM0701".to_owned(), message: "as scripted".to_owned(), help: None, retryable },
         },
         Said::Parked { until } => Outcome::Parked { wake_at: until, reason: "as scripted".to_owned() },
+        Said::Expanded { items } => Outcome::Expanded { items: (0..items).map(|n| json!(n)).collect() },
         Said::Skipped => Outcome::Skipped { reason: "as scripted".to_owned() },
         Said::HandedBack => Outcome::Cancelled,
     }

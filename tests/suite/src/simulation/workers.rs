@@ -7,16 +7,24 @@ use tidemill_dag::{
     time::Timestamp,
 };
 
-use super::{
-    dice::Dice,
-    door::Said,
-    pipelines::{Script, Task},
-};
+use super::{dice::Dice, door::Said, pipelines::Script};
+
+/// What an attempt does.
+#[derive(Debug, Clone, Copy)]
+pub struct Doing {
+    pub script: Script,
+    /// Reports a list of this length instead of success.
+    pub list: Option<u32>,
+    /// At most this long, in milliseconds.
+    pub longest: u64,
+}
 
 /// An attempt in hand.
 #[derive(Debug, Clone)]
 pub struct Job {
     pub ticket: Ticket,
+    /// What it does.
+    pub doing: Doing,
     /// True time, whatever the worker's clock says.
     pub done_at: Timestamp,
     /// Set once done: the report, told until somebody answers.
@@ -51,9 +59,9 @@ impl Worker {
         std::mem::replace(&mut self.id, name(self.seat, self.life))
     }
 
-    pub fn begin(&mut self, ticket: Ticket, task: &Task, now: Timestamp, dice: &mut Dice) {
-        let done_at = now.after(Duration::from_millis(dice.between(0, task.longest)));
-        self.jobs.push(Job { ticket, done_at, said: None });
+    pub fn begin(&mut self, ticket: Ticket, doing: Doing, now: Timestamp, dice: &mut Dice) {
+        let done_at = now.after(Duration::from_millis(dice.between(0, doing.longest)));
+        self.jobs.push(Job { ticket, doing, done_at, said: None });
     }
 }
 
@@ -62,13 +70,14 @@ fn name(seat: usize, life: u32) -> WorkerId {
 }
 
 /// What the script makes of an attempt.
-pub fn outcome(script: Script, ticket: Ticket, now: Timestamp) -> Said {
+pub fn outcome(Doing { script, list, .. }: Doing, ticket: Ticket, now: Timestamp) -> Said {
+    let done = list.map_or(Said::Succeeded, |items| Said::Expanded { items });
     match script {
         Script::WorksAfter(_) if script.falls_short(ticket.attempt) => Said::Failed { retryable: true },
         Script::WaitsUntil(_) if script.falls_short(ticket.attempt) => {
             Said::Parked { until: now.after(Duration::from_secs(2)) }
         }
-        Script::Succeeds | Script::WorksAfter(_) | Script::WaitsUntil(_) => Said::Succeeded,
+        Script::Succeeds | Script::WorksAfter(_) | Script::WaitsUntil(_) => done,
         Script::Breaks => Said::Failed { retryable: false },
         Script::NeverWorks => Said::Failed { retryable: true },
         Script::DoesNotApply => Said::Skipped,

@@ -158,7 +158,12 @@ impl Bed {
 
     /// Waits until the run is over; plays the scheduler meanwhile.
     pub async fn finished(&self, run: RunId) -> RunRecord {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        self.finished_within(run, 30).await
+    }
+
+    /// The same with so many seconds of patience.
+    pub async fn finished_within(&self, run: RunId, patience: u64) -> RunRecord {
+        let deadline = Instant::now() + Duration::from_secs(patience);
         let mut sweep = Instant::now();
         loop {
             let record = self.store.run(run).await.expect("the run");
