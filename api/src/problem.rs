@@ -87,12 +87,15 @@ impl From<StoreError> for Problem {
             StoreError::Refused { .. }
             | StoreError::VersionMove { .. }
             | StoreError::NoEarlier(_)
-            | StoreError::TokenTaken(_) => StatusCode::CONFLICT,
+            | StoreError::TokenTaken(_)
+            | StoreError::PlaceTaken { .. }
+            | StoreError::Removed(_) => StatusCode::CONFLICT,
             StoreError::Stale { .. } => StatusCode::PRECONDITION_FAILED,
             StoreError::Contended { .. } | StoreError::Transport(_) | StoreError::Closed => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            StoreError::Address { .. }
+            StoreError::Blob(_)
+            | StoreError::Address { .. }
             | StoreError::Open { .. }
             | StoreError::Migrate { .. }
             | StoreError::Database { .. }

@@ -122,6 +122,14 @@ signal gives them back at once.")]
     Server(ServerArgs),
     /// List workers: where they are, what they serve, when they were last heard of.
     Workers,
+    /// Remove what is older than it is to be kept, and files that no result names.
+    #[command(after_help = "Examples:
+  tidemill gc --dry-run     # say what would go
+  tidemill gc
+
+How long things are kept is set in the section `retention` of tidemill.yaml. A server does this by itself, every
+`retention.every`. Data sets go in two steps, `retention.grace` apart; what a run that can go on needs never goes.")]
+    Gc(Gc),
     /// Check the promises that the state makes, over everything stored.
     Doctor,
     /// Show the first rows of a task's data set.
@@ -304,6 +312,17 @@ pub struct ServerArgs {
     pub listen: SocketAddr,
 }
 
+/// `gc`.
+#[derive(Debug, Args)]
+pub struct Gc {
+    /// Only say what would be removed.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take the place of data sets over from another installation, which must be gone for good.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub adopt: bool,
+}
+
 /// `show`.
 #[derive(Debug, Args)]
 pub struct Show {
@@ -313,6 +332,9 @@ pub struct Show {
     /// How many rows.
     #[arg(short = 'n', long, default_value_t = 20)]
     pub rows: usize,
+    /// Print where its files are instead: paths, or links that anybody may read for an hour.
+    #[arg(long)]
+    pub links: bool,
 }
 
 /// `errors`.

@@ -1,10 +1,12 @@
 //! `tidemill.yaml`: one struct and file per section, one default each. The doc comments are the reference
 //! that `tidemill config reference` prints.
 
+mod blobs;
 mod database;
 mod engine;
 mod queue;
 mod read;
+mod retention;
 mod state;
 mod worker;
 
@@ -15,10 +17,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidemill_dag::spec::Defaults;
 
+pub use blobs::{BlobsKind, BlobsSection};
 pub use database::DatabaseSection;
 pub use engine::EngineSection;
 pub use queue::QueueSection;
 pub use read::{ReadConfig, read};
+pub use retention::RetentionSection;
 pub use state::{StateFolders, StateSection};
 pub use worker::WorkerSection;
 
@@ -37,6 +41,10 @@ pub struct Config {
     pub queue: QueueSection,
     /// Where Tidemill keeps files that it must remember.
     pub state: StateSection,
+    /// Where data sets between tasks are kept.
+    pub blobs: BlobsSection,
+    /// How long things are kept.
+    pub retention: RetentionSection,
     /// The worker of this process.
     pub worker: WorkerSection,
     /// The engine that runs SQL.

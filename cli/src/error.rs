@@ -9,6 +9,7 @@ use tidemill_dag::codes::{tm09, tm14};
 use tidemill_dag::diagnostic::Diagnostic;
 use tidemill_generator::Refusal;
 use tidemill_store::StoreError;
+use tidemill_store::blobs::S3Error;
 
 /// How the process ends; scripts may rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +111,9 @@ pub enum CliError {
     /// Whoever read our output has gone; not worth a word.
     #[error("nobody reads the output any more")]
     Closed,
+    /// The bucket for data sets cannot be used.
+    #[error(transparent)]
+    S3(#[from] S3Error),
     /// The state.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -161,6 +165,7 @@ impl CliError {
             Self::Machine { .. } | Self::Stopped { .. } | Self::Output { .. } | Self::Json { .. } | Self::Closed => {
                 tm09::MACHINE
             }
+            Self::S3(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Connector(error) => error.code(),
             Self::Connectors(errors) => errors.first().map_or(tm09::MACHINE, ConnectorError::code),
@@ -200,6 +205,7 @@ impl CliError {
             | Self::SecretPlace { .. }
             | Self::QueueAddress(_)
             | Self::NoCluster { .. }
+            | Self::S3(_)
             | Self::Connectors(_) => Exit::Usage,
             Self::Definitions(_) => Exit::Invalid,
             Self::NotUnderstood(_) => Exit::NotUnderstood,
@@ -240,6 +246,11 @@ impl CliError {
             ),
             Self::QueueAddress(_) => Some("`tidemill errors TM1401` shows how addresses are written".into()),
             Self::Connector(error) => error.help(),
+            Self::S3(error) => Some(error.help().into()),
+            Self::Store(StoreError::PlaceTaken { .. }) => {
+                Some("give this installation a `blobs.prefix` of its own; or, if the other one is gone for good, run `tidemill gc --adopt`".into())
+            }
+            Self::Store(StoreError::Removed(_)) => Some("start a new run with the same parameters".into()),
             Self::Engine(error) => error.help(),
             Self::ReadFile { .. }
             | Self::WriteFile { .. }

@@ -6,15 +6,16 @@ use std::time::Duration;
 use tidemill_api::Workbench;
 use tidemill_dag::id::WorkerId;
 use tidemill_scheduler::presence::Presence;
-use tidemill_scheduler::{Scheduler, Settings};
-use tidemill_store::Store;
-use tidemill_store::blobs::{Blobs, Folder};
+use tidemill_scheduler::{Collector, Scheduler, Settings};
+use tidemill_store::blobs::{Blobs, Folder, S3};
+use tidemill_store::{Store, StoreError};
 use tidemill_worker::{Wiring, Worker, WorkerConfig};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::config::BlobsKind;
 use crate::drive::Signals;
 use crate::error::CliError;
 use crate::project::Project;
@@ -62,6 +63,7 @@ pub struct Node {
     hurry: CancellationToken,
     scheduler: Option<JoinHandle<()>>,
     worker: Option<JoinHandle<()>>,
+    collector: Option<JoinHandle<()>>,
     /// Let go of last: until then, this process counts as alive.
     _presence: Arc<Presence>,
 }
@@ -82,6 +84,7 @@ impl Node {
         let presence = Arc::new(presence);
         let shutdown = CancellationToken::new();
         let (mut bell, mut scheduler, mut worker) = (Arc::default(), None, None);
+        let blobs = blobs_to_write(project, &store).await?;
         let mut hurry = CancellationToken::new();
         if role.schedules(cluster) {
             let part = Scheduler::new(
@@ -104,7 +107,7 @@ impl Node {
                 transport,
                 engine: workbench.engine.clone(),
                 connections: workbench.connections.clone(),
-                blobs: blobs(project).await?,
+                blobs: blobs.clone(),
                 clock: store.clock(),
             };
             let part = Worker::new(worker_config(project, role, me), wiring)
@@ -112,7 +115,12 @@ impl Node {
             hurry = part.hurry();
             worker = Some(tokio::spawn(part.run(shutdown.clone())));
         }
-        Ok(Self { bell, scheduler, worker, store, shutdown, hurry, _presence: presence })
+        let collector = (role.schedules(cluster) && role != Role::Drive).then(|| {
+            let retention = &project.config.retention;
+            let (retention, every) = (retention.lengths(), retention.every.0);
+            tokio::spawn(Collector { store: store.clone(), blobs, retention, every }.run(shutdown.clone()))
+        });
+        Ok(Self { bell, scheduler, worker, collector, store, shutdown, hurry, _presence: presence })
     }
 
     /// The part that stopped although nobody asked it to.
@@ -143,7 +151,7 @@ impl Node {
     /// Stops: tasks may end within the time of grace, the rest is given back, and somebody else may start it again.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        for part in [self.worker, self.scheduler].into_iter().flatten() {
+        for part in [self.worker, self.scheduler, self.collector].into_iter().flatten() {
             let _ = part.await;
         }
         self.store.resign().await;
@@ -180,7 +188,27 @@ fn worker_config(project: &Project, role: Role, me: WorkerId) -> WorkerConfig {
 
 /// Where data sets between tasks are kept.
 pub async fn blobs(project: &Project) -> Result<Arc<dyn Blobs>, CliError> {
-    let folder =
-        Folder::open(&project.state.blobs).await.map_err(|e| machine("open the folder of data sets")(e.into()))?;
-    Ok(Arc::new(folder))
+    let section = &project.config.blobs;
+    match section.kind {
+        BlobsKind::S3 => Ok(Arc::new(S3::open(section.s3()?).await?)),
+        BlobsKind::Folder => {
+            let path =
+                section.path.as_ref().map_or_else(|| project.state.blobs.clone(), |path| project.root.join(path));
+            let folder = Folder::open(path).await.map_err(|e| machine("open the folder of data sets")(e.into()))?;
+            Ok(Arc::new(folder))
+        }
+    }
+}
+
+/// The same, for a process that writes there: what another installation writes to would lose data.
+async fn blobs_to_write(project: &Project, store: &Store) -> Result<Arc<dyn Blobs>, CliError> {
+    let blobs = blobs(project).await?;
+    match store.own_place(&*blobs).await {
+        // Whoever loses a local database begins anew beside its old files; only their removal asks for more.
+        Err(StoreError::PlaceTaken { owner }) if project.config.blobs.kind == BlobsKind::Folder => {
+            tracing::warn!(owner, "the folder of data sets was another installation's; nothing is removed there");
+        }
+        owned => owned?,
+    }
+    Ok(blobs)
 }

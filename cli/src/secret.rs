@@ -53,6 +53,11 @@ pub fn read(setting: &'static str, written: &str) -> Result<Secret, CliError> {
     Ok(Secret(text))
 }
 
+/// Whether a text is nothing but the place of a secret.
+pub fn is_place(written: &str) -> bool {
+    matches!(split(written).as_deref(), Ok([Piece::Secret(_)]))
+}
+
 /// A setting, or else what an environment variable says.
 pub fn setting(name: &'static str, written: Option<&str>, variable: &str) -> Result<Option<Secret>, CliError> {
     match written {

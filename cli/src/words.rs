@@ -8,6 +8,22 @@ use tidemill_store::{ItemCounts, TaskRecord};
 
 use crate::out::Paint;
 
+/// A size as people say it.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut size = n as f64 / 1024.0;
+    if n < 1024 {
+        return format!("{n} bytes");
+    }
+    for unit in UNITS {
+        if size < 1024.0 {
+            return format!("{size:.1} {unit}");
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.1} EiB")
+}
+
 /// `1,234,567`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();

@@ -42,7 +42,7 @@ pub mod tm10;
 pub mod tm11;
 /// The API, and definitions as data.
 pub mod tm13;
-/// Servers outside: databases, queues, blobs, events.
+/// Servers outside: Redis, S3, Kafka, ClickHouse, webhooks.
 pub mod tm14;
 
 /// Every code, in order.

@@ -4,10 +4,12 @@
 //! [`due`] is pure: which moments of a schedule ask for a run now. [`presence`] knows which processes of
 //! this machine are alive. [`Scheduler`] is the loop around both.
 
+mod collector;
 pub mod due;
 mod error;
 pub mod presence;
 mod scheduler;
 
+pub use collector::Collector;
 pub use error::SchedulerError;
 pub use scheduler::{Round, Scheduler, Settings};

@@ -4,14 +4,19 @@
 
 pub mod conformance;
 mod folder;
+mod place;
+mod s3;
 
-use std::{fmt, io, ops::Range, path::PathBuf};
+use std::{fmt, io, ops::Range, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tidemill_dag::codes::tm08;
+use futures::stream::BoxStream;
+use tidemill_dag::{codes::tm08, time::Timestamp};
 
 pub use folder::Folder;
+pub use place::{Claim, claim, take_over};
+pub use s3::{Keys, S3, S3Config, S3Error};
 
 /// Why a blob could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +78,12 @@ pub trait BlobWriter: Send {
 pub trait Blobs: Send + Sync + fmt::Debug + 'static {
     /// Writes a small blob at once; replaces one of the same name.
     async fn put(&self, name: &str, bytes: Bytes) -> Result<(), BlobError>;
+    /// Writes a small blob unless there is one of that name; tells whether it is there with these bytes because of
+    /// this call. Of several calls at the same time one wins, where the place can promise that ([`Blobs::exclusive`]).
+    async fn put_new(&self, name: &str, bytes: Bytes) -> Result<bool, BlobError>;
+    /// Whether [`Blobs::put_new`] lets only one of several win. Nothing of ours is lost where it does not: what a task
+    /// produced is published by a row of the database.
+    fn exclusive(&self) -> bool;
     /// Begins to write a large one.
     async fn writer(&self, name: &str) -> Result<Box<dyn BlobWriter>, BlobError>;
     /// Part of a blob.
@@ -81,8 +92,23 @@ pub trait Blobs: Send + Sync + fmt::Debug + 'static {
     async fn size(&self, name: &str) -> Result<u64, BlobError>;
     /// Removes every blob below a prefix that ends with `/`, or the one blob of that name; none is fine.
     async fn delete_prefix(&self, prefix: &str) -> Result<(), BlobError>;
+    /// Every blob below a prefix that ends with `/`, or all with the empty one; in no order.
+    fn list(&self, prefix: &str) -> BoxStream<'_, Result<BlobInfo, BlobError>>;
+    /// Removes what writers that ended before `before` without a finish left behind; returns how many there were.
+    async fn drop_unfinished(&self, before: Timestamp) -> Result<u64, BlobError>;
     /// A path of the local file system under which the blob can be read, where there is one.
     fn local_path(&self, name: &str) -> Option<PathBuf>;
+    /// An address under which anybody may read the blob for a while, where the place can give one.
+    async fn presigned(&self, name: &str, valid: Duration) -> Result<Option<String>, BlobError>;
+}
+
+/// A blob of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobInfo {
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub size: u64,
 }
 
 /// Refuses names that could leave the place. One function for all places.

@@ -57,6 +57,8 @@ impl Store {
         let mut tx = self.desk.db.begin().await?;
         let needs = needs(&mut tx, run).await?;
         let mut door = self.door_of(&mut tx, run).await?;
+        // With the run locked, as the removal of what it needs locks it too.
+        crate::collect::no_longer_aged(door.tx(), run).await?;
         let views = door.load_all(run).await?;
         let states: Vec<TaskState> = views.iter().map(|view| view.state).collect();
         let mut before = vec![Vec::new(); states.len()];

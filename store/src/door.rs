@@ -112,6 +112,11 @@ impl<'t> Door<'t> {
         }
     }
 
+    /// The transaction, for what belongs into it and is nobody's state.
+    pub fn tx(&mut self) -> &mut Tx {
+        self.tx
+    }
+
     /// Locks runs and loads tasks of theirs, with the readers of those that may end.
     pub async fn open(&mut self, tasks: &BTreeMap<TaskKey, bool>) -> Result<(), StoreError> {
         self.lock_runs(tasks.keys().map(|task| task.run).collect()).await?;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use tidemill_dag::{
-    codes::{tm08, tm13},
+    codes::{tm08, tm13, tm14},
     id::{RunId, VersionId},
     state::IllegalVersionMove,
 };
 
-use crate::transport::TransportError;
+use crate::{blobs::BlobError, transport::TransportError};
 
 /// One cause each. No text here ever holds a password: places are redacted before they get in.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -111,6 +111,18 @@ pub enum StoreError {
     /// Tickets could not be sent; the sweep will send them.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// A place for blobs failed.
+    #[error(transparent)]
+    Blob(Arc<BlobError>),
+    /// A place for blobs is another installation's.
+    #[error("the place for blobs belongs to another installation, `{owner}`")]
+    PlaceTaken {
+        /// Its name.
+        owner: String,
+    },
+    /// What a run needs to go on was removed because of its age.
+    #[error("run {0} ended so long ago that what it needs to go on was removed")]
+    Removed(RunId),
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -118,7 +130,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// The public code, as in the pages of `docs/errors`.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Address { .. } => tm08::ADDRESS,
             Self::Open { .. } => tm08::OPEN,
@@ -136,6 +148,9 @@ impl StoreError {
             Self::TokenTaken(_) => tm13::TOKEN_NAME,
             Self::NoToken(_) => tm13::UNKNOWN_TOKEN,
             Self::Transport(_) => tm08::TRANSPORT,
+            Self::Blob(error) => error.code(),
+            Self::PlaceTaken { .. } => tm14::PLACE_TAKEN,
+            Self::Removed(_) => tm14::BLOBS_REMOVED,
             Self::Closed => tm08::CLOSED,
         }
     }
@@ -145,5 +160,11 @@ fn told(active: Option<&VersionId>) -> String {
     match active {
         Some(version) => format!("its active version is {version}"),
         None => "no version of it is active".to_owned(),
+    }
+}
+
+impl From<BlobError> for StoreError {
+    fn from(error: BlobError) -> Self {
+        Self::Blob(Arc::new(error))
     }
 }

@@ -10,6 +10,7 @@
 
 pub mod blobs;
 mod clock;
+mod collect;
 mod control;
 mod db;
 mod desk;
@@ -30,6 +31,7 @@ mod version;
 mod work;
 mod workers;
 
+pub use collect::{Collected, Retention};
 pub use error::StoreError;
 pub use log::{LogLine, LogQuery, LogStream, StoredLine};
 pub use run::{

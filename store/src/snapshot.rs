@@ -49,11 +49,16 @@ impl Store {
                 trigger_key: run.trigger_key,
             });
         }
+        let forgotten = crate::collect::without_history(&mut tx).await?;
+        world.runs.retain(|run| !forgotten.contains(&run.view.id));
         // With one run asked for, its neighbours would seem to have no tasks.
         world.runs.retain(|run| only.is_none_or(|only| run.view.id == only));
         for row in rows(&mut tx, TASKS, only).await? {
             let mut columns = Columns::of(&row, "tasks");
             let (task, _) = task_view(&mut columns)?;
+            if forgotten.contains(&task.key.run) {
+                continue;
+            }
             let output: Option<serde_json::Value> = columns.maybe_json("output")?;
             let published = output.is_some_and(|output| output.get("manifest").is_some());
             world.data_sets.extend((published && task.state == TaskState::Succeeded).then(|| task.ticket()));

@@ -2,6 +2,7 @@
 
 mod away;
 mod bed;
+mod collect;
 mod concurrency;
 mod crashes;
 mod definitions;
@@ -62,5 +63,9 @@ cases! {
     items: a_list_is_worked_off_and_collected, no_more_items_run_at_once_than_may, a_resume_repeats_only_what_failed,
         a_cancelled_run_takes_its_items_along, a_list_is_stored_once_or_not_at_all,
         lists_do_not_get_into_each_others_way, long_lists;
+    collect: old_data_sets_go_after_a_time_of_grace, a_resume_keeps_what_was_marked, what_is_removed_cannot_be_resumed,
+        what_nobody_names_goes_and_what_is_named_stays, a_data_set_that_another_run_names_stays,
+        a_dry_run_changes_nothing, old_lines_and_events_go, another_installations_place_is_left_alone,
+        one_process_takes_each_turn, nothing_live_goes_under_concurrent_writers;
     logs: lines_are_read_where_one_left_off, a_follower_misses_nothing;
 }

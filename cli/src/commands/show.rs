@@ -1,14 +1,15 @@
 use serde_json::json;
 use tidemill_api::view::TaskView;
 use tidemill_dag::state::TaskState;
-use tidemill_store::{Store, TaskRecord};
+use tidemill_engine::Manifest;
+use tidemill_store::{Store, StoreError, TaskRecord};
 
 use crate::args::Show;
 use crate::error::{CliError, Exit};
 use crate::out::Out;
 use crate::project::Project;
 use crate::table::Table;
-use crate::{preview, resolve, result, words};
+use crate::{node, preview, resolve, result, words};
 
 /// Shows the first rows of a task's data set.
 pub async fn run(project: &Project, args: Show, out: Out) -> Result<Exit, CliError> {
@@ -37,6 +38,9 @@ pub async fn run(project: &Project, args: Show, out: Out) -> Result<Exit, CliErr
         };
         return Err(CliError::NothingToShow { task: format!("{}.{}", run.id, task.name), why });
     };
+    if args.links {
+        return links(project, &manifest, out).await;
+    }
     let workbench = project.workbench()?;
     let head = result::data_set(project, &workbench, &manifest, args.rows.max(1)).await?;
     if out.json {
@@ -71,4 +75,26 @@ async fn items(store: &Store, task: &TaskRecord, rows: usize, out: Out) -> Resul
     let counts = task.items.as_ref().map(words::items).unwrap_or_default();
     out.line(format!("{}: {counts}", out.paint.bold(&task.name)))?;
     out.text(&table.render(out.width, out.paint))
+}
+
+/// An hour.
+const VALID: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+/// Where the files of a data set are: links where the place gives them, else paths.
+async fn links(project: &Project, manifest: &Manifest, out: Out) -> Result<Exit, CliError> {
+    let blobs = node::blobs(project).await?;
+    let mut files = Vec::new();
+    for file in &manifest.files {
+        let link = blobs.presigned(&file.path, VALID).await.map_err(StoreError::from)?;
+        let path = blobs.local_path(&file.path).map(|path| path.display().to_string());
+        files.push(json!({"link": link, "path": path, "rows": file.rows, "bytes": file.bytes}));
+    }
+    if out.json {
+        out.value(&json!({"files": files, "valid_seconds": VALID.as_secs()}))?;
+        return Ok(Exit::Ok);
+    }
+    for file in &files {
+        out.line(file["link"].as_str().or(file["path"].as_str()).unwrap_or_default())?;
+    }
+    Ok(Exit::Ok)
 }

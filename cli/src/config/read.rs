@@ -153,6 +153,9 @@ fn limits(config: &Config, places: &Places, found: &mut Vec<Diagnostic>) {
     let mut low = |path: &str, message: &str| {
         found.push(Diagnostic::error(tm09::BAD_SETTING, places.of(path), path, message));
     };
+    for (path, message) in config.blobs.problems().into_iter().chain(config.retention.problems()) {
+        low(path, message);
+    }
     if config.worker.slots == Some(0) {
         low("worker.slots", "at least one slot is needed");
     }

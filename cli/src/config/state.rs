@@ -40,7 +40,7 @@ pub struct StateFolders {
     pub dir: PathBuf,
     /// The database, where no other is named.
     pub database: PathBuf,
-    /// Data sets between tasks.
+    /// Data sets between tasks, unless the settings say elsewhere.
     pub blobs: PathBuf,
     /// What does not fit into memory.
     pub spill: PathBuf,

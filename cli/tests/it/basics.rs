@@ -2,7 +2,7 @@ use std::process::Stdio;
 
 use crate::place::{Place, REVENUE, parquet_rows};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "ask",
     "validate",
     "plan",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 17] = [
     "init",
     "dev",
     "doctor",
+    "gc",
     "show",
     "errors",
 ];

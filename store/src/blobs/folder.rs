@@ -5,16 +5,22 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use tidemill_dag::time::Timestamp;
 use tokio::{
     fs,
     io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
 };
 
-use super::{BlobError, BlobWriter, Blobs, check_name};
+use super::{BlobError, BlobInfo, BlobWriter, Blobs, check_name};
 
 /// Unfinished files live here, beside the blobs, so that the rename stays within one file system.
 const ASIDE: &str = ".unfinished";
@@ -85,15 +91,31 @@ impl Unfinished {
         Ok(())
     }
 
-    async fn publish(&mut self) -> io::Result<()> {
+    /// Durable, and with a folder to go to.
+    async fn ready(&mut self) -> io::Result<PathBuf> {
         if let Some(mut file) = self.file.take() {
             file.flush().await?;
             file.sync_all().await?;
         }
         let parent = self.place.parent().unwrap_or(&self.root).to_owned();
         fs::create_dir_all(&parent).await?;
+        Ok(parent)
+    }
+
+    async fn publish(&mut self) -> io::Result<()> {
+        let parent = self.ready().await?;
         fs::rename(&self.aside, &self.place).await?;
         sync_up(&parent, &self.root).await
+    }
+
+    /// A second name for the file, unlike a new one, is refused where the name is taken.
+    async fn publish_new(&mut self) -> io::Result<bool> {
+        let parent = self.ready().await?;
+        match fs::hard_link(&self.aside, &self.place).await {
+            Ok(()) => sync_up(&parent, &self.root).await.map(|()| true),
+            Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(other) => Err(other),
+        }
     }
 }
 
@@ -135,6 +157,16 @@ impl Blobs for Folder {
         writer.finish().await.map(drop)
     }
 
+    async fn put_new(&self, name: &str, bytes: Bytes) -> Result<bool, BlobError> {
+        let mut writer = self.begin(name).await?;
+        writer.append(&bytes).await?;
+        writer.publish_new().await.map_err(failed("write", name))
+    }
+
+    fn exclusive(&self) -> bool {
+        true
+    }
+
     async fn writer(&self, name: &str) -> Result<Box<dyn BlobWriter>, BlobError> {
         Ok(Box::new(self.begin(name).await?))
     }
@@ -165,7 +197,79 @@ impl Blobs for Folder {
         }
     }
 
+    fn list(&self, prefix: &str) -> BoxStream<'_, Result<BlobInfo, BlobError>> {
+        let start = match prefix.strip_suffix('/') {
+            Some(prefix) => self.path(prefix),
+            None if prefix.is_empty() => Ok(self.root.clone()),
+            None => Err(BlobError::Name(prefix.to_owned())),
+        };
+        match start {
+            Ok(start) => {
+                stream::try_unfold(Walk { folders: vec![start], files: Vec::new() }, |walk| self.step(walk)).boxed()
+            }
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    async fn drop_unfinished(&self, before: Timestamp) -> Result<u64, BlobError> {
+        let mut dropped = 0;
+        let mut entries = fs::read_dir(self.root.join(ASIDE)).await.map_err(failed("list", ASIDE))?;
+        while let Some(entry) = entries.next_entry().await.map_err(failed("list", ASIDE))? {
+            // Finished or removed since it was listed.
+            let Ok(meta) = entry.metadata().await else { continue };
+            let written = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+            let old = written.is_some_and(|at| i64::try_from(at.as_micros()).is_ok_and(|at| at < before.0));
+            dropped += u64::from(old && fs::remove_file(entry.path()).await.is_ok());
+        }
+        Ok(dropped)
+    }
+
     fn local_path(&self, name: &str) -> Option<PathBuf> {
         self.path(name).ok()
+    }
+
+    async fn presigned(&self, name: &str, _: Duration) -> Result<Option<String>, BlobError> {
+        self.path(name).map(|_| None)
+    }
+}
+
+/// What is left of a walk through folders.
+struct Walk {
+    folders: Vec<PathBuf>,
+    files: Vec<BlobInfo>,
+}
+
+impl Folder {
+    /// The next blob of a walk, with what is left after it.
+    async fn step(&self, mut walk: Walk) -> Result<Option<(BlobInfo, Walk)>, BlobError> {
+        loop {
+            if let Some(file) = walk.files.pop() {
+                return Ok(Some((file, walk)));
+            }
+            let Some(folder) = walk.folders.pop() else { return Ok(None) };
+            match self.look(&folder, &mut walk).await.map_err(failed("list", &folder.display().to_string())) {
+                // Removed since it was listed, or never there.
+                Ok(()) | Err(BlobError::NotFound(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+    }
+
+    async fn look(&self, folder: &Path, walk: &mut Walk) -> io::Result<()> {
+        let mut entries = fs::read_dir(folder).await?;
+        while let Some(entry) = entries.next_entry().await? {
+            let path = entry.path();
+            let Some(name) = path.strip_prefix(&self.root).ok().and_then(Path::to_str) else { continue };
+            if check_name(name).is_err() || name == ASIDE {
+                continue;
+            }
+            match entry.metadata().await {
+                Ok(meta) if meta.is_dir() => walk.folders.push(path),
+                Ok(meta) => walk.files.push(BlobInfo { name: name.to_owned(), size: meta.len() }),
+                Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
     }
 }

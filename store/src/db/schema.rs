@@ -21,6 +21,7 @@ macro_rules! steps {
             20 "0020_items",
             50 "0050_version_states",
             51 "0051_api_tokens",
+            60 "0060_retention",
         )
     };
     ($folder:literal: $($number:literal $name:literal),* $(,)?) => {

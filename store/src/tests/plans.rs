@@ -2,6 +2,7 @@
 
 use super::bed::Bed;
 use crate::{
+    collect,
     db::{Arg, Columns, Sql},
     desk, door, sweep,
 };
@@ -16,10 +17,11 @@ async fn every_statement_of_the_door_walks_an_index() {
         &[door::claims::UPSTREAM],
         &door::items::STATEMENTS,
     ];
-    for sql in batches.concat() {
+    let (collected, by_key) = collect::statements();
+    for sql in batches.concat().into_iter().chain(collected) {
         walks(&bed, sql, &[Arg::from("[]")]).await;
     }
-    for (sql, count) in sweep::STATEMENTS {
+    for (sql, count) in sweep::STATEMENTS.into_iter().chain(by_key) {
         walks(&bed, sql, &vec![Arg::from(0_i64); usize::from(count)]).await;
     }
 }

@@ -4,9 +4,11 @@ mod fakes;
 mod postgres;
 mod process;
 mod redis;
+mod s3;
 mod tls;
 
 pub use fakes::{ManualClock, SeededChance};
 pub use postgres::{Durability, Postgres, PostgresError};
 pub use redis::{Redis, RedisError, RedisOptions, Sentinel};
+pub use s3::{Conditions, S3Fault, S3Server};
 pub use tls::Certificates;

@@ -1,6 +1,7 @@
 //! The stories: each file one thing that a user is promised.
 
 mod bad_input;
+mod bucket;
 mod examples;
 mod killed;
 mod large;
