@@ -83,11 +83,23 @@ pub struct SemanticSection {
 pub enum SemanticMode {
     /// Nothing.
     Off,
-    /// The earlier answer as an example for the model.
+    /// The earlier answer goes to the model as an example.
     Examples,
-    /// The earlier answer, where bound and guard agree; otherwise as an example.
+    /// The earlier answer, where bound and guard agree. Otherwise the request goes out as it came.
     #[default]
     Serve,
+    /// The earlier answer, where bound and guard agree; otherwise it goes to the model as an example.
+    Both,
+}
+
+impl SemanticMode {
+    const fn serves(self) -> bool {
+        matches!(self, Self::Serve | Self::Both)
+    }
+
+    const fn shows_examples(self) -> bool {
+        matches!(self, Self::Examples | Self::Both)
+    }
 }
 
 impl Default for CacheSection {
@@ -216,7 +228,7 @@ fn check(section: &CacheSection) -> Result<(), GatewayError> {
 
 /// The bound to serve from: the measured one, or the operator's if it says which embedding it was measured with.
 fn serve_above(section: &SemanticSection, embedding: &Embedding) -> Result<Option<f32>, GatewayError> {
-    if section.mode != SemanticMode::Serve {
+    if !section.mode.serves() {
         return Ok(None);
     }
     match (section.serve_above, section.calibrated_for.as_deref()) {

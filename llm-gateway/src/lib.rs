@@ -21,6 +21,7 @@ pub mod hooks;
 pub mod privacy;
 pub mod request;
 pub mod secret;
+pub mod tokens;
 pub mod usage;
 pub mod wire;
 

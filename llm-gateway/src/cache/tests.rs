@@ -67,6 +67,12 @@ fn open(section: CacheSection) -> (AnswerCache, ManualClock) {
     (cache, clock)
 }
 
+fn with_mode(mode: SemanticMode) -> CacheSection {
+    let mut section = CacheSection::default();
+    section.semantic.mode = mode;
+    section
+}
+
 fn missed(lookup: Lookup) -> (Ticket, Option<String>) {
     match lookup {
         Lookup::Miss { ticket, example } => (ticket, example.map(|e| e.answer)),
@@ -207,7 +213,7 @@ async fn cut_refused_empty_and_calling_answers_are_not_kept() {
 
 #[tokio::test]
 async fn near_requests_are_served_only_if_the_guard_agrees() {
-    let (cache, _) = open(CacheSection::default());
+    let (cache, _) = open(with_mode(SemanticMode::Both));
     learn(&cache, &caller(), "Show the top 10 customers by revenue", "ten").await;
     let semantic = hit(&cache, &caller(), "Please display the top ten customers by revenue").await;
     assert_eq!(semantic, Some((CacheState::Semantic, "ten".to_owned())));
@@ -256,9 +262,7 @@ async fn near_requests_can_be_examples_only_or_off() {
     let long = "Copy the paid orders of each customer with their invoices from staging to production every day";
     let near = format!("please {}", long.replace("every day", "daily"));
     for (mode, example) in [(SemanticMode::Examples, Some("plan")), (SemanticMode::Off, None)] {
-        let mut section = CacheSection::default();
-        section.semantic.mode = mode;
-        let (cache, _) = open(section);
+        let (cache, _) = open(with_mode(mode));
         learn(&cache, &caller(), long, "plan").await;
         let (_, found) = missed(cache.lookup(&caller(), &ask(&near)).await);
         assert_eq!(found.as_deref(), example);

@@ -12,7 +12,9 @@ use crate::error::GatewayError;
 use crate::hooks::Privacy;
 use crate::request::{Message, Part, Request, Role};
 
-const SET: &str = include_str!("../../tests/data/privacy.txt");
+/// The set that the detectors were made with, and one that was written afterwards and never led to a change.
+const KNOWN: &str = include_str!("../../tests/data/privacy.txt");
+const HELD_OUT: &str = include_str!("../../tests/data/privacy_held.txt");
 
 /// A line of the set: its text, and what is marked in it as `⟦KIND:value⟧`.
 fn labelled(line: &str) -> (String, Vec<(usize, usize, String)>) {
@@ -30,11 +32,11 @@ fn labelled(line: &str) -> (String, Vec<(usize, usize, String)>) {
     (text, marks)
 }
 
-#[test]
-fn recall_and_precision_on_the_labelled_set() {
+/// Prints what is found and missed in a set, and gives recall and precision.
+fn measured(name: &str, set: &str) -> (f64, f64) {
     let mut counts: BTreeMap<String, [usize; 3]> = BTreeMap::new();
     let (mut lines, mut dull) = (0, 0);
-    for line in SET.lines() {
+    for line in set.lines() {
         let (text, marks) = labelled(line);
         let found = detect(&text, false);
         lines += 1;
@@ -57,14 +59,21 @@ fn recall_and_precision_on_the_labelled_set() {
     }
     let sum = counts.values().fold([0; 3], |a, b| [a[0] + b[0], a[1] + b[1], a[2] + b[2]]);
     for (kind, [hit, missed, false_alarm]) in &counts {
-        println!("counted: privacy {kind}: {hit} found, {missed} missed, {false_alarm} false alarms");
+        println!("counted: privacy, {name} set, {kind}: {hit} found, {missed} missed, {false_alarm} false alarms");
     }
     let (recall, precision) = (sum[0] as f64 / (sum[0] + sum[1]) as f64, sum[0] as f64 / (sum[0] + sum[2]) as f64);
     println!(
-        "counted: privacy on {lines} lines ({dull} with nothing to find): recall {recall:.3}, precision {precision:.3}"
+        "counted: privacy, {name} set of {lines} lines ({dull} with nothing to find): recall {recall:.3}, precision {precision:.3}"
     );
-    assert!(recall >= 0.97, "recall {recall}");
-    assert!(precision >= 0.95, "precision {precision}");
+    (recall, precision)
+}
+
+#[test]
+fn recall_and_precision_on_labelled_sets() {
+    let (recall, precision) = measured("known", KNOWN);
+    assert!(recall >= 0.98 && precision >= 0.98, "known: recall {recall}, precision {precision}");
+    let (recall, precision) = measured("held-out", HELD_OUT);
+    assert!(recall >= 0.95 && precision >= 0.95, "held-out: recall {recall}, precision {precision}");
 }
 
 #[test]
