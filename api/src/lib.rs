@@ -9,6 +9,7 @@
 
 pub mod definitions;
 pub mod explain;
+pub mod hooks;
 pub mod problem;
 mod routes;
 pub mod start;

@@ -91,6 +91,7 @@ impl From<StoreError> for Problem {
             | StoreError::PlaceTaken { .. }
             | StoreError::Removed(_) => StatusCode::CONFLICT,
             StoreError::Stale { .. } => StatusCode::PRECONDITION_FAILED,
+            StoreError::KeyTaken { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             StoreError::Contended { .. } | StoreError::Transport(_) | StoreError::Closed => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -115,7 +116,8 @@ impl From<StartError> for Problem {
             StartError::Findings(found) => Self::findings(&found),
             StartError::NotActive(_) => Self::not_found(error.to_string()),
             StartError::KeyTaken { .. } => {
-                Self::new(StatusCode::CONFLICT, tm09::KEY_TAKEN, error.to_string()).help("use a new key for a new run")
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, tm09::KEY_TAKEN, error.to_string())
+                    .help("use a new key for a new run")
             }
             StartError::Stored { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, tm09::MACHINE, error.to_string()),
         }

@@ -1,6 +1,7 @@
 //! All routes, and what holds for each of them.
 
 mod health;
+pub(crate) mod hooks;
 mod pipelines;
 mod runs;
 
@@ -13,10 +14,18 @@ use tidemill_dag::codes::tm09;
 use tidemill_dag::compile::MAX_BYTES;
 
 use crate::Api;
+use crate::hooks::Site;
 use crate::problem::Problem;
 
 /// The whole API.
 pub fn router(api: Api) -> Router {
+    let hooks = hooks::router(Site {
+        store: api.store.clone(),
+        known: api.workbench.names(),
+        clock: api.clock.clone(),
+        chance: api.chance.clone(),
+        bell: api.bell.clone(),
+    });
     Router::new()
         .merge(health::router())
         .nest("/api/v1", runs::router().merge(pipelines::router()))
@@ -25,6 +34,7 @@ pub fn router(api: Api) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BYTES))
         .layer(middleware::from_fn(local_only))
         .with_state(api)
+        .merge(hooks)
 }
 
 async fn nothing_here() -> Problem {

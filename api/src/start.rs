@@ -1,12 +1,15 @@
 //! Starting a run of a version.
 
-use serde_json::{Map, Value};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tidemill_dag::codes::{tm08, tm09};
 use tidemill_dag::compile::{self, Compiled, Known};
 use tidemill_dag::diagnostic::Diagnostic;
 use tidemill_dag::id::RunId;
 use tidemill_dag::spec::Pipeline;
 use tidemill_dag::time::{Chance, Clock};
-use tidemill_store::{Created, NewRun, NewTask, Store, StoreError, TriggerKind};
+use tidemill_store::{Created, Named, NewRun, NewTask, Store, StoreError, TriggerKind};
 
 /// Why no run was started.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,22 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// The public code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Findings(found) => found.first().map_or(tm09::BAD_PARAMETER, |finding| finding.code),
+            Self::NotActive(_) => tm08::NO_PIPELINE,
+            Self::KeyTaken { .. } => tm09::KEY_TAKEN,
+            Self::Stored { .. } => tm09::MACHINE,
+        }
+    }
+}
+
+/// How long an idempotency key finds its run.
+pub const KEY_LASTS: Duration = Duration::from_secs(7 * 86_400);
+
 /// Who starts a run, and with what.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -54,7 +73,7 @@ pub struct Order {
 /// Starts a run.
 ///
 /// # Errors
-/// See [`StartError`]. A key that was used before with the same values gives that run.
+/// See [`StartError`]. A key that was used before for the same request gives that run.
 pub async fn start(
     store: &Store,
     compiled: &Compiled,
@@ -62,6 +81,7 @@ pub async fn start(
     (clock, chance): (&dyn Clock, &dyn Chance),
 ) -> Result<Created, StartError> {
     let params = tidemill_dag::params::bind(&compiled.pipeline, &order.params).map_err(StartError::Findings)?;
+    let request = request(&order, compiled);
     let new = NewRun {
         id: RunId::from_parts(clock.now(), chance.bits()),
         pipeline: compiled.pipeline.pipeline.clone(),
@@ -74,15 +94,19 @@ pub async fn start(
         concurrency: compiled.pipeline.concurrency.clone(),
         tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
     };
-    let params = new.params.clone();
-    let created = store.create_run(new).await?;
-    if let (true, Some(key)) = (created.existed, order.key) {
-        let before = store.run(created.run).await?;
-        if before.params != params || before.version != compiled.version {
-            return Err(StartError::KeyTaken { key, run: created.run });
-        }
+    let Some(key) = order.key else { return Ok(store.create_run(new).await?) };
+    let named = Named { key: key.clone(), request: Some(request), lasts: KEY_LASTS };
+    match store.create_run_once(new, named).await {
+        Err(StoreError::KeyTaken { run, .. }) => Err(StartError::KeyTaken { key, run }),
+        created => Ok(created?),
     }
-    Ok(created)
+}
+
+/// What is asked for. A caller of the API asks for the active version, whichever that is; who runs a file asks
+/// for what stands in it.
+fn request(order: &Order, compiled: &Compiled) -> String {
+    let version = (order.trigger != TriggerKind::Api).then_some(&compiled.version);
+    compile::digest(&json!({ "params": order.params, "version": version }))
 }
 
 /// The active version of a pipeline, planned.

@@ -10,6 +10,7 @@ mod doctor;
 mod errors;
 mod explain;
 mod gc;
+mod hooks;
 mod init;
 mod logs;
 mod plan;
@@ -49,6 +50,7 @@ pub async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Scheduler => cluster::scheduler(project()?, out).await,
         Command::Server(args) => cluster::server(project()?, args, out).await,
         Command::Workers => workers::run(&project()?, out).await,
+        Command::Hooks(args) => hooks::run(&project()?, args, out).await,
         Command::Doctor => doctor::run(&project()?, out).await,
         Command::Gc(args) => gc::run(&project()?, args, out).await,
         Command::Show(args) => show::run(&project()?, args, out).await,

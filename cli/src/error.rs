@@ -138,6 +138,9 @@ pub enum CliError {
     /// A part of a cluster without a cluster.
     #[error("`tidemill {command}` works together with other processes, and {why}")]
     NoCluster { command: &'static str, why: &'static str },
+    /// A webhook's delivery.
+    #[error(transparent)]
+    Hook(#[from] tidemill_api::hooks::HookError),
     /// A request in English.
     #[error("the request was not understood")]
     NotUnderstood(Box<Refusal>),
@@ -178,6 +181,7 @@ impl CliError {
             Self::SecretPlace { .. } => tm14::SECRET_PLACE,
             Self::QueueAddress(_) => tm14::QUEUE_ADDRESS,
             Self::NoCluster { .. } => tm14::NO_CLUSTER,
+            Self::Hook(error) => error.code(),
             Self::NotUnderstood(refusal) => refusal.problems.first().map_or(tm09::MACHINE, |p| p.code),
         }
     }
@@ -210,6 +214,7 @@ impl CliError {
             Self::Definitions(_) => Exit::Invalid,
             Self::NotUnderstood(_) => Exit::NotUnderstood,
             Self::NothingToShow { .. }
+            | Self::Hook(_)
             | Self::Machine { .. }
             | Self::Stopped { .. }
             | Self::Output { .. }
@@ -252,6 +257,7 @@ impl CliError {
             }
             Self::Store(StoreError::Removed(_)) => Some("start a new run with the same parameters".into()),
             Self::Engine(error) => error.help(),
+            Self::Hook(error) => error.help(),
             Self::ReadFile { .. }
             | Self::WriteFile { .. }
             | Self::Config(_)

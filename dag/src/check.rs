@@ -1,6 +1,7 @@
 //! What a definition's types cannot say: names, ranges, settings that belong together.
 
 mod kinds;
+mod triggers;
 
 use std::collections::HashSet;
 
@@ -9,9 +10,8 @@ use crate::{
     compile::Known,
     params,
     report::Report,
-    schedule::{Schedule, ScheduleError},
     secret,
-    spec::{Backoff, ForEach, LoadMode, Pipeline, Task, TaskKind, Trigger},
+    spec::{Backoff, ForEach, LoadMode, Pipeline, Task, TaskKind},
     template,
     time::Span,
 };
@@ -25,9 +25,7 @@ pub(crate) fn pipeline(pipeline: &Pipeline, known: &Known, report: &mut Report) 
     if !pipeline.pipeline.is_empty() {
         name(&pipeline.pipeline, "pipeline", false, report);
     }
-    for (index, trigger) in pipeline.triggers.iter().enumerate() {
-        self::trigger(index, trigger, report);
-    }
+    triggers::all(pipeline, report);
     parameters(pipeline, report);
     for (key, value) in &pipeline.vars {
         name(key, &format!("vars.{key}"), true, report);
@@ -82,38 +80,6 @@ fn plain_name(text: &str) -> String {
         }
     }
     made.trim_matches('_').trim_start_matches(|c: char| c.is_ascii_digit() || c == '_').chars().take(MAX_NAME).collect()
-}
-
-fn trigger(index: usize, trigger: &Trigger, report: &mut Report) {
-    let path = format!("triggers[{index}]");
-    match trigger {
-        Trigger::Cron(cron) => {
-            if let Err(ScheduleError::Expression { expression, reason }) = Schedule::new(&cron.cron, None) {
-                report
-                    .error(
-                        tm01::BAD_CRON,
-                        format!("{path}.cron"),
-                        format!("`{expression}` is not a cron expression: {reason}"),
-                    )
-                    .advise("five fields: minute hour day month weekday, as in `0 6 * * MON-FRI`");
-            }
-            if let Err(ScheduleError::Zone { zone, nearest }) = Schedule::new("0 0 * * *", cron.timezone.as_deref()) {
-                let help = match nearest {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "use an IANA name such as `Europe/Berlin` or `UTC`".to_owned(),
-                };
-                let message = format!("`{zone}` is not a known time zone");
-                report.error(tm01::UNKNOWN_ZONE, format!("{path}.timezone"), message).advise(help);
-            }
-        }
-        Trigger::Webhook(_) => feature(
-            &format!("{path}.webhook"),
-            "webhook triggers",
-            "start runs through the API, or add a `cron` trigger",
-            report,
-        ),
-        Trigger::Dataset(_) => feature(&format!("{path}.dataset"), "dataset triggers", "use a `cron` trigger", report),
-    }
 }
 
 /// Refuses a feature that has no executor.

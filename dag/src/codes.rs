@@ -40,6 +40,8 @@ pub mod tm09;
 pub mod tm10;
 /// The LLM gateway.
 pub mod tm11;
+/// Triggers.
+pub mod tm12;
 /// The API, and definitions as data.
 pub mod tm13;
 /// Servers outside: Redis, S3, Kafka, ClickHouse, webhooks.
@@ -59,6 +61,7 @@ pub fn all() -> impl Iterator<Item = Code> {
         tm09::TABLE,
         tm10::TABLE,
         tm11::TABLE,
+        tm12::TABLE,
         tm13::TABLE,
         tm14::TABLE,
     ]

@@ -117,9 +117,14 @@ fn prove(
 pub fn version(pipeline: &Pipeline) -> VersionId {
     let order: Vec<&str> = pipeline.tasks.keys().map(String::as_str).collect();
     let definition = serde_json::to_value(pipeline).unwrap_or_default();
+    VersionId(digest(&json!({ "definition": definition, "order": order })))
+}
+
+/// The hash of a JSON value: the same for values that differ only in the order of keys.
+pub fn digest(value: &Value) -> String {
     let mut canonical = String::new();
-    write_canonical(&json!({ "definition": definition, "order": order }), &mut canonical);
-    VersionId(blake3::hash(canonical.as_bytes()).to_hex().to_string())
+    write_canonical(value, &mut canonical);
+    blake3::hash(canonical.as_bytes()).to_hex().to_string()
 }
 
 fn write_canonical(value: &Value, out: &mut String) {

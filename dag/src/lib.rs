@@ -14,6 +14,7 @@ pub mod compile;
 pub mod diagnostic;
 pub mod diff;
 pub mod graph;
+pub mod hook;
 pub mod id;
 pub mod invariants;
 pub mod layout;

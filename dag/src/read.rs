@@ -11,6 +11,7 @@ mod kinds;
 mod syntax;
 mod task;
 pub(crate) mod tree;
+mod trigger;
 
 use std::collections::BTreeSet;
 

@@ -38,6 +38,8 @@ pub struct Context {
     pub vars: Value,
     /// `item` and `index`: what a task with `for_each` runs for, and its place in the list.
     pub item: Option<(u32, Value)>,
+    /// Names that only some templates have, as `payload` of a webhook.
+    pub extra: BTreeMap<String, Value>,
 }
 
 /// A stretch of time: from `start`, up to but without `end`.
@@ -107,6 +109,7 @@ impl Context {
         if let Some((index, item)) = &self.item {
             all.extend([("item", plain(item)), ("index", (*index).into())]);
         }
+        all.extend(self.extra.iter().map(|(name, value)| (name.as_str(), plain(value))));
         minijinja::Value::from_pairs(all)
     }
 }

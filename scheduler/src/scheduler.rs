@@ -53,7 +53,11 @@ pub struct Scheduler {
     settings: Settings,
     bell: Arc<Notify>,
     planned: HashMap<String, Planned>,
+    tidied: Timestamp,
 }
+
+/// How often keys whose time is over are forgotten.
+const TIDY: Duration = Duration::from_secs(60);
 
 /// A pipeline's schedules, as far as they are known.
 struct Planned {
@@ -72,7 +76,7 @@ struct Cron {
 impl Scheduler {
     /// A scheduler over a store.
     pub fn new(store: Store, settings: Settings) -> Self {
-        Self { store, settings, bell: Arc::new(Notify::new()), planned: HashMap::new() }
+        Self { store, settings, bell: Arc::new(Notify::new()), planned: HashMap::new(), tidied: Timestamp(0) }
     }
 
     /// Ring it to have the scheduler look at once.
@@ -116,10 +120,20 @@ impl Scheduler {
         if self.store.leads().await {
             round.swept = self.store.sweep().await?;
         }
+        self.tidy().await?;
         if round.expired > 0 || round.swept != Swept::default() || !round.fired.is_empty() {
             tracing::debug!(?round, "looked");
         }
         Ok(round)
+    }
+
+    async fn tidy(&mut self) -> Result<(), SchedulerError> {
+        let now = self.settings.clock.now();
+        if self.settings.crons && now.since(self.tidied) >= TIDY {
+            self.store.forget_keys().await?;
+            self.tidied = now;
+        }
+        Ok(())
     }
 
     async fn bury_the_dead(&self) -> Result<usize, SchedulerError> {

@@ -18,7 +18,7 @@ use tidemill_dag::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Claimed, Created, NewRun, Report, StoreError, Transport, Verdict,
+    Claimed, Created, Named, NewRun, Report, StoreError, Transport, Verdict,
     db::{Db, is_away, tried},
     door::{After, Door, publish},
 };
@@ -69,11 +69,22 @@ pub(crate) struct Moment {
     pub at: Timestamp,
 }
 
+/// What asks for a run, as far as more than the run is to be written.
+#[derive(Debug, Clone)]
+pub(crate) enum Cause {
+    /// Nothing else.
+    Plain,
+    /// A moment of a schedule.
+    Moment(Moment),
+    /// Something with a name.
+    Named(Named),
+}
+
 /// What may share a transaction with others.
 pub(crate) enum Request {
     Claim { tickets: Vec<Ticket>, worker: WorkerId, lease: Duration },
     Complete(Box<Report>),
-    Create(Box<NewRun>, Option<Moment>),
+    Create(Box<NewRun>, Cause),
 }
 
 /// What comes back.

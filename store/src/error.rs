@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidemill_dag::{
-    codes::{tm08, tm13, tm14},
+    codes::{tm08, tm09, tm13, tm14},
     id::{RunId, VersionId},
     state::IllegalVersionMove,
 };
@@ -73,6 +73,14 @@ pub enum StoreError {
     /// There is no such pipeline.
     #[error("there is no pipeline `{0}`")]
     NoPipeline(String),
+    /// The same key was used for another request.
+    #[error("the key `{key}` belongs to run {run}, which was asked for with other values")]
+    KeyTaken {
+        /// The key, with its kind in front.
+        key: String,
+        /// The run.
+        run: RunId,
+    },
     /// The state machines do not allow it.
     #[error("{what} cannot be done now: {why}")]
     Refused {
@@ -141,6 +149,7 @@ impl StoreError {
             Self::NoRun(_) => tm08::NO_RUN,
             Self::NoVersion(_) => tm08::NO_VERSION,
             Self::NoPipeline(_) => tm08::NO_PIPELINE,
+            Self::KeyTaken { .. } => tm09::KEY_TAKEN,
             Self::Refused { .. } => tm08::REFUSED,
             Self::Stale { .. } => tm13::STALE,
             Self::VersionMove { .. } => tm13::VERSION_MOVE,

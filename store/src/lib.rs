@@ -9,6 +9,7 @@
 //! and a case in the suite that runs on both.
 
 pub mod blobs;
+mod causes;
 mod clock;
 mod collect;
 mod control;
@@ -31,6 +32,7 @@ mod version;
 mod work;
 mod workers;
 
+pub use causes::{LETTERS_KEPT, Letter, LetterKind, Named, NewLetter};
 pub use collect::{Collected, Retention};
 pub use error::StoreError;
 pub use log::{LogLine, LogQuery, LogStream, StoredLine};

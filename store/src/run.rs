@@ -23,6 +23,10 @@ pub enum TriggerKind {
     Api,
     /// A request in plain English.
     Ask,
+    /// A webhook.
+    Webhook,
+    /// Fresh data.
+    Dataset,
 }
 
 /// The stretch of time a scheduled run stands for: from `start` up to and without `end`.
@@ -281,6 +285,8 @@ impl TriggerKind {
             Self::Cron => "cron",
             Self::Api => "api",
             Self::Ask => "ask",
+            Self::Webhook => "webhook",
+            Self::Dataset => "dataset",
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     Claimed, Created, NewRun, Report, StoreError, Transport, Verdict,
     clock::DatabaseClock,
     db::Db,
-    desk::{Answer, Desk, Moment, Pending, Request},
+    desk::{Answer, Cause, Desk, Moment, Pending, Request},
     leader::Seat,
     sweep::SweepMemory,
 };
@@ -85,18 +85,18 @@ impl Store {
     /// Creates a run, or finds the one that the same trigger key or id made before. It starts, waits or is
     /// skipped as its pipeline's `concurrency` says.
     pub async fn create_run(&self, new: NewRun) -> Result<Created, StoreError> {
-        self.create(new, None).await
+        self.create(new, Cause::Plain).await
     }
 
     /// Creates the run of one moment of a schedule and notes the moment, in one transaction. The moment becomes the
     /// run's trigger key, so it makes one run however often it is fired.
     pub async fn fire_schedule(&self, trigger: u32, moment: Timestamp, run: NewRun) -> Result<Created, StoreError> {
         let key = format!("cron/{trigger}/{}", moment.0);
-        self.create(NewRun { trigger_key: Some(key), ..run }, Some(Moment { trigger, at: moment })).await
+        self.create(NewRun { trigger_key: Some(key), ..run }, Cause::Moment(Moment { trigger, at: moment })).await
     }
 
-    async fn create(&self, new: NewRun, moment: Option<Moment>) -> Result<Created, StoreError> {
-        match self.ask(Request::Create(Box::new(new), moment)).await? {
+    pub(crate) async fn create(&self, new: NewRun, cause: Cause) -> Result<Created, StoreError> {
+        match self.ask(Request::Create(Box::new(new), cause)).await? {
             Answer::Created(created) => Ok(created),
             Answer::Claimed(_) | Answer::Completed(_) => Err(StoreError::Closed),
         }

@@ -2,6 +2,7 @@
 
 mod away;
 mod bed;
+mod causes;
 mod collect;
 mod concurrency;
 mod crashes;
@@ -67,5 +68,8 @@ cases! {
         what_nobody_names_goes_and_what_is_named_stays, a_data_set_that_another_run_names_stays,
         a_dry_run_changes_nothing, old_lines_and_events_go, another_installations_place_is_left_alone,
         one_process_takes_each_turn, nothing_live_goes_under_concurrent_writers;
+    causes: a_cause_told_a_thousand_times_makes_one_run, another_request_with_the_same_key_is_refused,
+        a_key_is_free_again_when_its_time_is_over, a_crash_around_the_commit_makes_one_run,
+        dead_letters_are_kept_within_bounds;
     logs: lines_are_read_where_one_left_off, a_follower_misses_nothing;
 }

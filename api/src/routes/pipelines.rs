@@ -95,7 +95,8 @@ async fn run(
     start_run(&api, &name, body.params, &headers).await
 }
 
-/// Starts a run and answers with it: 201 when it is new, 200 when its key was used before.
+/// Starts a run and answers with it. Who repeats a request with its key, because the answer got lost, gets the same
+/// answer: 201 and the run, as it is now; only a header tells the difference.
 pub(super) async fn start_run(
     api: &Api,
     name: &str,
@@ -106,9 +107,10 @@ pub(super) async fn start_run(
     let compiled = start::active(&api.store, name, &api.workbench.names()).await?;
     let order = Order { trigger: TriggerKind::Api, key: key.map(|k| format!("api/{k}")), data: Value::Null, params };
     let created = start::start(&api.store, &compiled, order, (&*api.clock, &*api.chance)).await?;
-    let status = if created.existed { StatusCode::OK } else { StatusCode::CREATED };
     let run = RunView::from(api.store.run(created.run).await?);
-    Ok((status, [("location", format!("/api/v1/runs/{}", created.run))], Json(run)).into_response())
+    let head =
+        [("location", format!("/api/v1/runs/{}", created.run)), ("idempotent-replayed", created.existed.to_string())];
+    Ok((StatusCode::CREATED, head, Json(run)).into_response())
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {

@@ -90,7 +90,14 @@ fn runs_are_made_and_followed_over_http() {
     assert_eq!(made.status, 201, "{}", made.body);
     let id = made.body["id"].as_str().expect("an id").to_owned();
     let same = server.send("POST", "/api/v1/pipelines/revenue/runs", &key, "");
-    assert_eq!((same.status, same.body["id"].as_str()), (200, Some(id.as_str())));
+    assert_eq!((same.status, same.body["id"].as_str()), (201, Some(id.as_str())), "the same answer");
+    assert!(same.head.contains("idempotent-replayed: true") && made.head.contains("idempotent-replayed: false"));
+    let other = server.send("POST", "/api/v1/pipelines/revenue/runs", &key, r#"{"params": {"x": 1}}"#);
+    assert_eq!(
+        (other.status, other.body["code"].as_str()),
+        (422, Some("TM0208")),
+        "what is wrong in itself is said first"
+    );
     server.wait_for(&id, "succeeded");
     let tasks = server.get(&format!("/api/v1/runs/{id}/tasks"));
     assert_eq!(tasks["tasks"].as_array().map(Vec::len), Some(3));

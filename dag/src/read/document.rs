@@ -4,18 +4,14 @@ use indexmap::IndexMap;
 
 use super::{
     Draft,
-    decode::{At, Decode, Fields, Problems, advise, decode_map, decode_words, single, word, wrong_type},
+    decode::{At, Decode, Fields, Problems, advise, decode_map, decode_words, wrong_type},
     task::{self, Read},
     tree::{Data, Node},
 };
 use crate::{
-    codes::{tm01, tm04},
+    codes::tm04,
     diagnostic::Diagnostic,
-    spec::{
-        Backoff, CatchUp, Concurrency, CronTrigger, DatasetTrigger, Defaults, OnOverlap, Param, ParamType, Pipeline,
-        Task, Trigger, Webhook, WebhookTrigger,
-    },
-    time::Span,
+    spec::{Backoff, Concurrency, Defaults, OnOverlap, Param, ParamType, Pipeline, Task},
 };
 
 /// More tasks than this are refused: a run keeps a row for each.
@@ -134,16 +130,6 @@ decode_map! { Backoff {
     factor: or("factor", Backoff::default().factor),
 } }
 
-decode_map! { CronTrigger {
-    cron: required("cron"),
-    timezone: optional("timezone"),
-    catch_up: or_default("catch_up"),
-} }
-
-decode_map! { Webhook { preset: required("preset"), secret: required("secret") } }
-decode_map! { WebhookTrigger { webhook: required("webhook") } }
-decode_map! { DatasetTrigger { dataset: required("dataset") } }
-
 decode_words! { OnOverlap {
     "queue" => Queue, "skip" => Skip, "cancel_running" => CancelRunning, "allow" => Allow,
 } }
@@ -152,43 +138,3 @@ decode_words! { ParamType {
     "string" => String, "integer" => Integer, "number" => Number,
     "boolean" => Boolean, "date" => Date, "timestamp" => Timestamp,
 } }
-
-impl Decode for CatchUp {
-    fn decode(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
-        if let Data::Map(_) = &node.data {
-            let (_, entry) = single(node, at, &["window"], problems)?;
-            return Span::decode(&entry.value, at.key("window"), problems).map(Self::Window);
-        }
-        match word(node, at, &["all", "latest", "none"], problems)? {
-            "all" => Some(Self::All),
-            "latest" => Some(Self::Latest),
-            _ => Some(Self::None),
-        }
-    }
-}
-
-impl Decode for Trigger {
-    fn decode(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
-        const FORMS: [&str; 3] = ["cron", "webhook", "dataset"];
-        let Data::Map(entries) = &node.data else {
-            wrong_type::<()>(node, at, "a trigger", problems);
-            advise(problems, "write `- cron: \"0 6 * * *\"`");
-            return None;
-        };
-        let forms: Vec<_> = entries.iter().filter(|entry| FORMS.contains(&entry.key.as_str())).collect();
-        if let [_, second, ..] = forms.as_slice() {
-            let message = format!("`{}` is one too many: a trigger has one form", second.key);
-            problems.push(
-                Diagnostic::error(tm01::ONE_OF, second.place, at.to_string(), message)
-                    .help(format!("begin a new trigger: `- {}: …`", second.key)),
-            );
-            return None;
-        }
-        match forms.first().map(|entry| entry.key.as_str()) {
-            Some("cron") => CronTrigger::decode(node, at, problems).map(Self::Cron),
-            Some("webhook") => WebhookTrigger::decode(node, at, problems).map(Self::Webhook),
-            Some("dataset") => DatasetTrigger::decode(node, at, problems).map(Self::Dataset),
-            _ => single(node, at, &FORMS, problems).and(None),
-        }
-    }
-}

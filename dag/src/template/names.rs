@@ -72,6 +72,27 @@ pub(super) fn of_item(template: &str) -> bool {
     names.is_ok_and(|names| names.contains("item") || names.contains("index"))
 }
 
+/// What is wrong with the names of a template, or of a condition, that knows only these roots.
+pub(crate) fn of_roots(template: &str, condition: bool, roots: &[&'static str]) -> Vec<TemplateError> {
+    let names = if condition && !outline::is_template(template) {
+        environment::expression(&environment::TEXT, template).map(|compiled| compiled.undeclared_variables(false))
+    } else {
+        environment::compile(&environment::TEXT, template).map(|compiled| compiled.undeclared_variables(false))
+    };
+    let names: BTreeSet<String> = match names {
+        Ok(names) => names.into_iter().collect(),
+        Err(error) => return vec![environment::explain(&error)],
+    };
+    let known = |name: &str| roots.contains(&name) || environment::TEXT.globals().any(|(global, _)| global == name);
+    let unknown = names.iter().filter(|name| !known(name)).map(|name| TemplateError {
+        code: tm03::UNKNOWN_VARIABLE,
+        message: format!("`{name}` is not known here"),
+        help: Some(suggest::help(name, roots.iter().copied(), "known here")),
+        offset: outline::find_name(template, name),
+    });
+    unknown.collect()
+}
+
 fn check(template: &str, names: HashSet<String>, scope: &Scope<'_>) -> Used {
     let mut used = Used::default();
     let names: BTreeSet<String> = names.into_iter().collect();

@@ -19,6 +19,8 @@ macro_rules! steps {
             6 "0006_schedules",
             10 "0010_workers",
             20 "0020_items",
+            40 "0040_trigger_keys",
+            41 "0041_dead_letters",
             50 "0050_version_states",
             51 "0051_api_tokens",
             60 "0060_retention",

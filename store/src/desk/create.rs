@@ -8,9 +8,9 @@ use tidemill_dag::{
     time::Timestamp,
 };
 
-use super::{Answer, Desk, Moment, Request, newborn::Newborn};
+use super::{Answer, Cause, Desk, Request, newborn::Newborn};
 use crate::{
-    Created, NewRun, StoreError,
+    Created, Named, NewRun, StoreError,
     db::{Batch, Columns, Sql, Tx, batch},
     door::{After, Door},
 };
@@ -39,8 +39,24 @@ const MOMENT: &str = "INSERT INTO schedules (pipeline, trigger_index, through, l
                       ON CONFLICT (pipeline, trigger_index) DO UPDATE SET last_run = excluded.last_run, \
                       through = CASE WHEN excluded.through > schedules.through THEN excluded.through ELSE schedules.through END";
 
+/// The runs that named causes made before, while their names last.
+const KNOWN: Sql = batch!(
+    [pipeline text, key text, now int]
+    "SELECT k.pipeline, k.key, k.request, k.run_id, r.state",
+    "FROM input AS i CROSS JOIN trigger_keys AS k CROSS JOIN runs AS r",
+    "WHERE k.pipeline = i.pipeline AND k.key = i.key AND k.kept_until > i.now AND r.id = k.run_id"
+);
+
+const REMEMBER: Sql = batch!(
+    [pipeline text, key text, request text, run_id run, kept_until int]
+    "INSERT INTO trigger_keys (pipeline, key, request, run_id, kept_until)",
+    "SELECT pipeline, key, request, run_id, kept_until FROM input WHERE TRUE ORDER BY n",
+    "ON CONFLICT (pipeline, key) DO UPDATE SET request = excluded.request, run_id = excluded.run_id,",
+    "kept_until = excluded.kept_until"
+);
+
 #[cfg(test)]
-pub(crate) const STATEMENTS: [Sql; 2] = [LOCK, FACTS];
+pub(crate) const STATEMENTS: [Sql; 4] = [LOCK, FACTS, KNOWN, REMEMBER];
 
 /// How many runs of a pipeline run and wait.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,12 +72,22 @@ struct Facts {
     crowd: Crowd,
 }
 
+/// A named cause that made a run.
+#[derive(Debug, Clone)]
+struct Past {
+    run: RunId,
+    state: RunState,
+    request: Option<String>,
+}
+
 /// The transaction under way.
 struct Births<'t> {
     tx: &'t mut Tx,
     now: Timestamp,
     crowds: HashMap<String, Crowd>,
     by_key: HashMap<(String, String), (RunId, RunState)>,
+    named: HashMap<(String, String), Past>,
+    remembered: Batch,
     unborn: Newborn,
     after: After,
 }
@@ -72,40 +98,51 @@ impl Desk {
         tx: &mut Tx,
         requests: &[Request],
     ) -> Result<(Vec<Result<Answer, StoreError>>, After), StoreError> {
-        let new: Vec<(&NewRun, Option<&Moment>)> = requests.iter().filter_map(Request::as_new).collect();
+        let new: Vec<(&NewRun, &Cause)> = requests.iter().filter_map(Request::as_new).collect();
         let pipelines: BTreeSet<&str> = new.iter().map(|(run, _)| run.pipeline.as_str()).collect();
         let known = lock(tx, pipelines).await?;
         let facts = facts(tx, &new).await?;
         let now = self.clock.now();
+        let named = known_causes(tx, &new, now).await?;
         let mut births = Births {
             tx,
             now,
             crowds: HashMap::new(),
             by_key: HashMap::new(),
+            named,
+            remembered: Batch::default(),
             unborn: Newborn::new(now),
             after: After::default(),
         };
         let mut answers = Vec::with_capacity(new.len());
-        for ((run, moment), facts) in new.into_iter().zip(facts) {
+        for ((run, cause), facts) in new.into_iter().zip(facts) {
             answers.push(if !known.contains(&run.pipeline) {
                 Err(StoreError::NoPipeline(run.pipeline.clone()))
             } else if facts.version.is_none() {
                 Err(StoreError::NoVersion(run.version.clone()))
             } else {
-                let created = births.one(run, &facts).await?;
-                births.note(run, moment, created.run).await?;
-                Ok(Answer::Created(created))
+                births.caused(run, cause, &facts).await?.map(Answer::Created)
             });
         }
         births.flush().await?;
+        births.remember().await?;
         Ok((answers, births.after))
     }
 }
 
-impl Request {
-    fn as_new(&self) -> Option<(&NewRun, Option<&Moment>)> {
+impl Cause {
+    fn key(&self) -> Option<&str> {
         match self {
-            Self::Create(run, moment) => Some((run, moment.as_ref())),
+            Self::Named(named) => Some(&named.key),
+            Self::Plain | Self::Moment(_) => None,
+        }
+    }
+}
+
+impl Request {
+    fn as_new(&self) -> Option<(&NewRun, &Cause)> {
+        match self {
+            Self::Create(run, cause) => Some((run, cause)),
             Self::Claim { .. } | Self::Complete(_) => None,
         }
     }
@@ -120,14 +157,37 @@ async fn lock(tx: &mut Tx, pipelines: BTreeSet<&str>) -> Result<BTreeSet<String>
     rows.iter().map(|row| Columns::of(row, "pipelines").next("name")).collect()
 }
 
-async fn facts(tx: &mut Tx, new: &[(&NewRun, Option<&Moment>)]) -> Result<Vec<Facts>, StoreError> {
+async fn known_causes(
+    tx: &mut Tx,
+    new: &[(&NewRun, &Cause)],
+    now: Timestamp,
+) -> Result<HashMap<(String, String), Past>, StoreError> {
     let mut input = Batch::default();
-    for (run, _) in new {
+    for (run, cause) in new {
+        if let Cause::Named(named) = cause {
+            input.row().set("pipeline", run.pipeline.as_str()).set("key", named.key.as_str()).set("now", now);
+        }
+    }
+    if input.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let read = |row| {
+        let mut columns = Columns::of(row, "trigger_keys");
+        let key = (columns.next("pipeline")?, columns.next("key")?);
+        let request = columns.next("request")?;
+        Ok((key, Past { request, run: columns.next("run_id")?, state: columns.word("state")? }))
+    };
+    tx.rows("look for earlier causes", KNOWN, &[input.arg()]).await?.iter().map(read).collect()
+}
+
+async fn facts(tx: &mut Tx, new: &[(&NewRun, &Cause)]) -> Result<Vec<Facts>, StoreError> {
+    let mut input = Batch::default();
+    for (run, cause) in new {
         input
             .row()
             .set("pipeline", run.pipeline.as_str())
             .set("version", run.version.0.as_str())
-            .set("trigger_key", run.trigger_key.as_deref())
+            .set("trigger_key", cause.key().or(run.trigger_key.as_deref()))
             .set("run_id", run.id);
     }
     let rows = tx.rows("look before creating runs", FACTS, &[input.arg()]).await?;
@@ -143,6 +203,63 @@ async fn facts(tx: &mut Tx, new: &[(&NewRun, Option<&Moment>)]) -> Result<Vec<Fa
 }
 
 impl Births<'_> {
+    async fn caused(
+        &mut self,
+        run: &NewRun,
+        cause: &Cause,
+        facts: &Facts,
+    ) -> Result<Result<Created, StoreError>, StoreError> {
+        match cause {
+            Cause::Plain => self.one(run, facts).await.map(Ok),
+            Cause::Moment(moment) => {
+                let created = self.one(run, facts).await?;
+                let args = [run.pipeline.as_str().into(), moment.trigger.into(), moment.at.into(), created.run.into()];
+                self.tx.run("note a moment of a schedule", MOMENT, &args).await?;
+                Ok(Ok(created))
+            }
+            Cause::Named(named) => self.once(run, named, facts).await,
+        }
+    }
+
+    /// The run of a named cause. Its name is the run's trigger key, unless an older run, whose time is over, bears it.
+    async fn once(
+        &mut self,
+        run: &NewRun,
+        named: &Named,
+        facts: &Facts,
+    ) -> Result<Result<Created, StoreError>, StoreError> {
+        let name = (run.pipeline.clone(), named.key.clone());
+        if let Some(past) = self.named.get(&name) {
+            let other = past.request.is_some() && named.request.is_some() && past.request != named.request;
+            return Ok(match other {
+                true => Err(StoreError::KeyTaken { key: named.key.clone(), run: past.run }),
+                false => Ok(Created { run: past.run, existed: true, state: past.state }),
+            });
+        }
+        let key = match facts.earlier {
+            None => named.key.clone(),
+            Some(_) => format!("{}#{}", named.key, self.now.0),
+        };
+        let fresh = Facts { version: facts.version.clone(), earlier: None, crowd: facts.crowd };
+        let created = self.one(&NewRun { trigger_key: Some(key), ..run.clone() }, &fresh).await?;
+        self.remembered
+            .row()
+            .set("pipeline", run.pipeline.as_str())
+            .set("key", named.key.as_str())
+            .set("request", named.request.as_deref())
+            .set("run_id", created.run)
+            .set("kept_until", self.now.after(named.lasts));
+        self.named.insert(name, Past { run: created.run, state: created.state, request: named.request.clone() });
+        Ok(Ok(created))
+    }
+
+    async fn remember(&mut self) -> Result<(), StoreError> {
+        if self.remembered.is_empty() {
+            return Ok(());
+        }
+        self.tx.run("remember causes", REMEMBER, &[self.remembered.arg()]).await.map(drop)
+    }
+
     async fn one(&mut self, run: &NewRun, facts: &Facts) -> Result<Created, StoreError> {
         let key = run.trigger_key.clone().map(|key| (run.pipeline.clone(), key));
         let twin = key.as_ref().and_then(|key| self.by_key.get(key)).copied();
@@ -189,14 +306,6 @@ impl Births<'_> {
         self.after.join(door.write().await?);
         let crowd = self.crowds.entry(pipeline.to_owned()).or_default();
         crowd.running = crowd.running.saturating_sub(count);
-        Ok(())
-    }
-
-    async fn note(&mut self, run: &NewRun, moment: Option<&Moment>, made: RunId) -> Result<(), StoreError> {
-        if let Some(moment) = moment {
-            let args = [run.pipeline.as_str().into(), moment.trigger.into(), moment.at.into(), made.into()];
-            self.tx.run("note a moment of a schedule", MOMENT, &args).await?;
-        }
         Ok(())
     }
 
