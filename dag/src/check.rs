@@ -25,7 +25,7 @@ pub(crate) fn pipeline(pipeline: &Pipeline, known: &Known, report: &mut Report) 
     if !pipeline.pipeline.is_empty() {
         name(&pipeline.pipeline, "pipeline", false, report);
     }
-    triggers::all(pipeline, report);
+    triggers::all(pipeline, known, report);
     parameters(pipeline, report);
     for (key, value) in &pipeline.vars {
         name(key, &format!("vars.{key}"), true, report);

@@ -33,3 +33,4 @@ pub mod state;
 mod suggest;
 pub mod template;
 pub mod time;
+pub mod wake;

@@ -9,7 +9,11 @@ pub mod due;
 mod error;
 pub mod presence;
 mod scheduler;
+mod wakes;
 
 pub use collector::Collector;
 pub use error::SchedulerError;
 pub use scheduler::{Round, Scheduler, Settings};
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,9 @@ use serde_json::json;
 use tidemill_dag::compile::{Known, from_pipeline};
 use tidemill_dag::id::{RunId, VersionId};
 use tidemill_dag::schedule::Schedule;
-use tidemill_dag::spec::{CronTrigger, Pipeline, Trigger};
+use tidemill_dag::spec::{CronTrigger, DatasetTrigger, Pipeline, Trigger};
 use tidemill_dag::time::{Chance, Clock, Timestamp};
+use tidemill_dag::wake::Sleeper;
 use tidemill_store::{NewRun, NewTask, Store, Swept, TriggerKind, VersionRecord};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::SchedulerError;
 use crate::due::{self, Due};
 use crate::presence::Presence;
+use crate::wakes;
 
 /// What a scheduler needs beside the store.
 pub struct Settings {
@@ -39,6 +41,8 @@ pub struct Settings {
 pub struct Round {
     /// Runs that schedules created.
     pub fired: Vec<RunId>,
+    /// Runs that fresh data created.
+    pub woken: Vec<RunId>,
     /// Leases of dead processes that were ended.
     pub expired: usize,
     /// What the store's own sweep did.
@@ -60,12 +64,16 @@ pub struct Scheduler {
 const TIDY: Duration = Duration::from_secs(60);
 
 /// A pipeline's schedules, as far as they are known.
-struct Planned {
-    version: VersionId,
-    crons: Vec<Cron>,
+pub(crate) struct Planned {
+    pub version: VersionId,
+    pub crons: Vec<Cron>,
+    /// Triggers by fresh data, with their places.
+    pub fresh: Vec<(u32, DatasetTrigger)>,
+    /// What it writes and what wakes it; none where the definition cannot be read.
+    pub sleeper: Option<Sleeper>,
 }
 
-struct Cron {
+pub(crate) struct Cron {
     index: u32,
     trigger: CronTrigger,
     schedule: Schedule,
@@ -116,12 +124,13 @@ impl Scheduler {
         if self.settings.crons {
             self.refresh().await?;
             self.fire_due(&mut round).await?;
+            wakes::wake(&self.store, &self.settings, &self.planned, &mut round).await?;
         }
         if self.store.leads().await {
             round.swept = self.store.sweep().await?;
         }
         self.tidy().await?;
-        if round.expired > 0 || round.swept != Swept::default() || !round.fired.is_empty() {
+        if round.expired > 0 || round.swept != Swept::default() || !round.fired.is_empty() || !round.woken.is_empty() {
             tracing::debug!(?round, "looked");
         }
         Ok(round)
@@ -160,25 +169,45 @@ impl Scheduler {
                 continue;
             }
             match self.learn(&pipeline.name, &version).await {
-                Ok(crons) => drop(self.planned.insert(pipeline.name, Planned { version, crons })),
+                Ok(planned) => {
+                    self.planned.insert(pipeline.name.clone(), planned);
+                    wakes::tell_circles(&pipeline.name, &self.planned);
+                }
                 Err(SchedulerError::Store(error)) => return Err(error.into()),
                 Err(error) => {
-                    tracing::error!(pipeline = pipeline.name, error = %chain(&error), "its schedules do not fire");
-                    self.planned.insert(pipeline.name, Planned { version, crons: Vec::new() });
+                    tracing::error!(pipeline = pipeline.name, error = %chain(&error), "its triggers do not fire");
+                    let planned = Planned { version, crons: Vec::new(), fresh: Vec::new(), sleeper: None };
+                    self.planned.insert(pipeline.name, planned);
                 }
             }
         }
         Ok(())
     }
 
-    async fn learn(&self, name: &str, id: &VersionId) -> Result<Vec<Cron>, SchedulerError> {
+    async fn learn(&self, name: &str, id: &VersionId) -> Result<Planned, SchedulerError> {
         let version = self.store.version(id).await?;
-        let triggers = triggers(&version)?;
+        let pipeline = stored(&version)?;
+        let sleeper = Some(Sleeper::from(&pipeline));
+        let fresh = (0..).zip(&pipeline.triggers).filter_map(|(index, trigger)| match trigger {
+            Trigger::Dataset(trigger) => Some((index, trigger.clone())),
+            Trigger::Cron(_) | Trigger::Webhook(_) => None,
+        });
+        let fresh = fresh.collect();
+        let crons = self.learn_crons(name, &version, pipeline.triggers).await?;
+        Ok(Planned { version: id.clone(), crons, fresh, sleeper })
+    }
+
+    async fn learn_crons(
+        &self,
+        name: &str,
+        version: &VersionRecord,
+        triggers: Vec<Trigger>,
+    ) -> Result<Vec<Cron>, SchedulerError> {
         let mut crons = Vec::new();
         if !triggers.iter().any(|t| matches!(t, Trigger::Cron(_))) {
             return Ok(crons);
         }
-        let before = self.version_before(&version).await?;
+        let before = self.version_before(version).await?;
         for (index, trigger) in (0..).zip(triggers) {
             let Trigger::Cron(trigger) = trigger else { continue };
             let schedule = Schedule::of(&trigger)
@@ -263,6 +292,26 @@ async fn fire(
     Ok(())
 }
 
+/// A run of a version, with everything but its cause.
+pub(crate) fn run_of(version: &VersionRecord, settings: &Settings) -> Result<NewRun, SchedulerError> {
+    let pipeline = stored(version)?;
+    let wrong = |found| SchedulerError::Definition { pipeline: version.pipeline.clone(), found };
+    let params = tidemill_dag::params::bind(&pipeline, &serde_json::Map::new()).map_err(wrong)?;
+    let compiled = from_pipeline(pipeline, &settings.known).map_err(wrong)?;
+    Ok(NewRun {
+        id: RunId::from_parts(settings.clock.now(), settings.chance.bits()),
+        pipeline: version.pipeline.clone(),
+        version: version.id.clone(),
+        trigger: TriggerKind::Cron,
+        trigger_key: None,
+        trigger_data: json!({}),
+        params: params.into(),
+        interval: None,
+        concurrency: compiled.pipeline.concurrency.clone(),
+        tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
+    })
+}
+
 /// The runs for some moments of one trigger.
 fn runs_of(
     version: &VersionRecord,
@@ -270,22 +319,13 @@ fn runs_of(
     settings: &Settings,
     due: &[Due],
 ) -> Result<Vec<NewRun>, SchedulerError> {
-    let pipeline = stored(version)?;
-    let wrong = |found| SchedulerError::Definition { pipeline: version.pipeline.clone(), found };
-    let params = tidemill_dag::params::bind(&pipeline, &serde_json::Map::new()).map_err(wrong)?;
-    let compiled = from_pipeline(pipeline, &settings.known).map_err(wrong)?;
-    let tasks: Vec<NewTask> = compiled.plan.tasks.iter().map(NewTask::from).collect();
+    let any = run_of(version, settings)?;
     let run = |due: &Due| NewRun {
         id: RunId::from_parts(settings.clock.now(), settings.chance.bits()),
-        pipeline: version.pipeline.clone(),
-        version: version.id.clone(),
-        trigger: TriggerKind::Cron,
         trigger_key: Some(format!("cron/{}/{}", cron.index, due.moment)),
         trigger_data: json!({"cron": cron.trigger.cron, "moment": due.moment.to_string()}),
-        params: params.clone().into(),
         interval: Some(due.interval),
-        concurrency: compiled.pipeline.concurrency.clone(),
-        tasks: tasks.clone(),
+        ..any.clone()
     };
     Ok(due.iter().map(run).collect())
 }
@@ -309,7 +349,7 @@ fn at(index: u32) -> usize {
 }
 
 /// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

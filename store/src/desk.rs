@@ -21,6 +21,7 @@ use crate::{
     Claimed, Created, Named, NewRun, Report, StoreError, Transport, Verdict,
     db::{Db, is_away, tried},
     door::{After, Door, publish},
+    wakes::Taken,
 };
 
 /// At most so many requests share one transaction.
@@ -78,6 +79,8 @@ pub(crate) enum Cause {
     Moment(Moment),
     /// Something with a name.
     Named(Named),
+    /// Loads that a data-set trigger waited for.
+    Updates(Taken),
 }
 
 /// What may share a transaction with others.

@@ -18,7 +18,7 @@ use tidemill_dag::{
     time::Timestamp,
 };
 
-use crate::{StoreError, db::Tx, run::RunRecord};
+use crate::{StoreError, db::Tx, run::RunRecord, wakes::Loaded};
 
 pub(crate) use claims::upstream;
 pub(crate) use items::values;
@@ -70,6 +70,8 @@ struct Notes {
     events: HashMap<(TaskKey, EventKind), Note>,
     /// Why runs were cancelled.
     runs: HashMap<RunId, String>,
+    /// Loads that ended.
+    loaded: Loaded,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -29,6 +29,7 @@ mod sweep;
 mod token;
 pub mod transport;
 mod version;
+mod wakes;
 mod work;
 mod workers;
 
@@ -47,6 +48,7 @@ pub use transport::{Condition, DEFAULT_QUEUE, InProcess, Transport, TransportErr
 pub use version::{
     Adopt, Adopted, NewVersion, PipelineRecord, ScheduleState, VersionMove, VersionRecord, VersionSummary,
 };
+pub use wakes::Watcher;
 pub use work::{Claimed, ClaimedRun, Item, Outcome, Report, Swept, Upstream, Verdict};
 pub use workers::{KnownWorker, NewWorker};
 

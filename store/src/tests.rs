@@ -19,6 +19,7 @@ mod secrets;
 mod speed;
 mod tokens;
 mod versions;
+mod wakes;
 
 /// Runs every case on both databases.
 macro_rules! cases {
@@ -68,6 +69,8 @@ cases! {
         what_nobody_names_goes_and_what_is_named_stays, a_data_set_that_another_run_names_stays,
         a_dry_run_changes_nothing, old_lines_and_events_go, another_installations_place_is_left_alone,
         one_process_takes_each_turn, nothing_live_goes_under_concurrent_writers;
+    wakes: a_load_reaches_each_of_its_watchers_once, one_set_of_loads_makes_one_run, what_was_taken_is_not_taken_again,
+        a_crash_around_the_end_of_a_load_loses_nothing, a_crash_around_the_wake_doubles_nothing;
     causes: a_cause_told_a_thousand_times_makes_one_run, another_request_with_the_same_key_is_refused,
         a_key_is_free_again_when_its_time_is_over, a_crash_around_the_commit_makes_one_run,
         dead_letters_are_kept_within_bounds;

@@ -4,17 +4,19 @@ use std::{collections::HashMap, time::Duration};
 
 use serde_json::Value;
 
-use super::{feature, name, plain_text};
+use super::{connection, name, plain_text};
 use crate::{
     codes::{tm01, tm02, tm12},
+    compile::Known,
     hook,
     report::Report,
     schedule::{Schedule, ScheduleError},
     secret::{Piece, split},
-    spec::{CronTrigger, DeliveryKey, Pipeline, Preset, Trigger, Webhook},
+    spec::{CronTrigger, DatasetTrigger, DeliveryKey, Pipeline, Preset, Trigger, Webhook},
     suggest,
     template::names,
     time::Span,
+    wake::{Sleeper, fits},
 };
 
 /// The API reads no longer body.
@@ -24,7 +26,7 @@ const MOST_SECRETS: usize = 4;
 /// What templates of a webhook know.
 const ROOTS: [&str; 2] = ["payload", "headers"];
 
-pub(super) fn all(pipeline: &Pipeline, report: &mut Report) {
+pub(super) fn all(pipeline: &Pipeline, known: &Known, report: &mut Report) {
     let mut seen = HashMap::new();
     for (index, trigger) in pipeline.triggers.iter().enumerate() {
         let path = format!("triggers[{index}]");
@@ -40,9 +42,7 @@ pub(super) fn all(pipeline: &Pipeline, report: &mut Report) {
         match trigger {
             Trigger::Cron(cron) => self::cron(&path, cron, report),
             Trigger::Webhook(it) => webhook(&format!("{path}.webhook"), &it.webhook, pipeline, report),
-            Trigger::Dataset(_) => {
-                feature(&format!("{path}.dataset"), "dataset triggers", "use a `cron` trigger", report);
-            }
+            Trigger::Dataset(it) => dataset(&path, it, pipeline, known, report),
         }
     }
 }
@@ -203,5 +203,66 @@ fn key(path: &str, hook: &Webhook, report: &mut Report) {
                 .advise("10m is usual");
         }
         Some(DeliveryKey::Payload(_) | DeliveryKey::Body(_)) | None => {}
+    }
+}
+
+fn dataset(path: &str, trigger: &DatasetTrigger, pipeline: &Pipeline, known: &Known, report: &mut Report) {
+    let own = Sleeper::from(pipeline).loads;
+    let patterns = trigger.dataset.patterns();
+    let place = format!("{path}.dataset");
+    for (param, _) in pipeline.params.iter().filter(|(_, declared)| declared.default.is_none()) {
+        let message = format!("the parameter `{param}` would have no value in runs that fresh data starts");
+        report.error(tm02::MISSING_PARAM, &place, message).advise("give it a `default`");
+    }
+    if patterns.is_empty() {
+        report
+            .error(tm01::EMPTY_VALUE, &place, "no data set is named")
+            .advise("name at least one, as `connection.table`");
+    }
+    for pattern in patterns {
+        match pattern.split_once('.') {
+            Some((owner, table)) if !owner.is_empty() && !table.is_empty() => {
+                if !owner.contains('*') {
+                    connection(owner, &place, known, report);
+                }
+            }
+            _ => {
+                let message = format!("`{pattern}` is not `connection.table`");
+                report
+                    .error(tm12::BAD_DATASET, &place, message)
+                    .advise("as in `warehouse.public.orders`, or `warehouse.*`");
+            }
+        }
+        if let Some(loaded) = own.iter().find(|loaded| fits(pattern, loaded)) {
+            let message = format!("the pipeline loads `{loaded}` itself, so each run would start the next");
+            report.error(tm12::WAKES_ITSELF, &place, message).advise("watch what it reads, not what it writes");
+        }
+    }
+    let too_long = |span: Option<Span>| span.is_some_and(|span| span.0 > Duration::from_secs(86_400));
+    if too_long(trigger.debounce) || too_long(trigger.max_wait) {
+        report
+            .error(tm01::OUT_OF_RANGE, path, "a trigger waits for at most 1d")
+            .advise("what comes once a day is better started by a `cron` trigger");
+    }
+    match (trigger.debounce, trigger.max_wait) {
+        (None, Some(_)) => {
+            report
+                .error_at_key(
+                    tm01::MEANINGLESS,
+                    format!("{path}.max_wait"),
+                    "`max_wait` has no effect without `debounce`",
+                )
+                .advise("leave it out, or say how long it must be quiet: `debounce: 30s`");
+        }
+        (Some(debounce), Some(most)) if most < debounce => {
+            report
+                .error(
+                    tm01::BAD_RANGE,
+                    format!("{path}.max_wait"),
+                    format!("{most} is shorter than `debounce`, {debounce}"),
+                )
+                .advise("make it several times as long");
+        }
+        (_, None) | (Some(_), Some(_)) => {}
     }
 }

@@ -11,4 +11,7 @@ codes! {
     UNKNOWN_LETTER: "TM1210" = "There is no such dead letter",
     NOT_REPLAYABLE: "TM1211" = "A dead letter cannot be replayed",
     TRIGGER_TWICE: "TM1212" = "Two triggers have the same name",
+    BAD_DATASET: "TM1213" = "A data set of a trigger is not understood",
+    WAKES_ITSELF: "TM1214" = "Pipelines wake each other in a circle",
+    CHAIN_TOO_LONG: "TM1215" = "A chain of pipelines that wake each other is too long",
 }

@@ -134,7 +134,7 @@ impl Cause {
     fn key(&self) -> Option<&str> {
         match self {
             Self::Named(named) => Some(&named.key),
-            Self::Plain | Self::Moment(_) => None,
+            Self::Plain | Self::Moment(_) | Self::Updates(_) => None,
         }
     }
 }
@@ -218,6 +218,10 @@ impl Births<'_> {
                 Ok(Ok(created))
             }
             Cause::Named(named) => self.once(run, named, facts).await,
+            Cause::Updates(taken) => match taken.take(self.tx, &run.pipeline).await? {
+                true => self.one(run, facts).await.map(Ok),
+                false => Ok(Err(StoreError::Contended { action: "fire a data-set trigger" })),
+            },
         }
     }
 

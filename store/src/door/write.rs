@@ -99,6 +99,7 @@ impl Door<'_> {
         let mut note = Note { owner: Some(report.owner.clone()), detail: None };
         match &report.outcome {
             Outcome::Succeeded { output } => {
+                self.notes.loaded.add(key, output, self.now);
                 self.notes.outputs.insert(key, json(output));
             }
             Outcome::Failed { error } => {
@@ -135,6 +136,7 @@ impl Door<'_> {
         let settled = std::mem::replace(&mut self.work, tidemill_dag::state::Work::new(self.now)).finish();
         self.write_tasks(&settled.tasks).await?;
         self.write_items(&settled.born).await?;
+        std::mem::take(&mut self.notes.loaded).write(self.tx).await?;
         self.write_runs(&settled.runs).await?;
         let mut events = EventRows::at(self.now);
         for step in &settled.moves {

@@ -16,6 +16,7 @@ async fn every_statement_of_the_door_walks_an_index() {
         &desk::create::STATEMENTS,
         &[door::claims::UPSTREAM],
         &door::items::STATEMENTS,
+        &crate::wakes::STATEMENTS,
     ];
     let (collected, by_key) = collect::statements();
     for sql in batches.concat().into_iter().chain(collected) {

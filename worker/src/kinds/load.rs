@@ -56,5 +56,7 @@ pub(super) async fn perform(attempt: &Attempt<'_>, load: &Load) -> Result<Done, 
     let receipt = connection.load(request, rows.into_batches(), &fence).await?;
     let verb = if receipt.already { "were loaded before" } else { "loaded" };
     attempt.log.say(&format!("{} rows {verb} into {}.{}", receipt.rows, load.connection, load.table));
-    Ok(Done::Output(json!({ "receipt": receipt })))
+    // With the receipt, the end of the task tells which data is fresh.
+    let dataset = tidemill_dag::wake::dataset(&load.connection, &load.table);
+    Ok(Done::Output(json!({ "receipt": receipt, "dataset": dataset })))
 }

@@ -1,0 +1,4 @@
+//! Schedulers over real databases.
+
+pub(crate) mod bed;
+mod wakes;
