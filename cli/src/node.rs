@@ -57,6 +57,8 @@ impl Role {
 pub struct Node {
     /// The state.
     pub store: Store,
+    /// How this process names itself in leases.
+    pub id: WorkerId,
     /// Rung to have the scheduler of this process look at once.
     pub bell: Arc<Notify>,
     shutdown: CancellationToken,
@@ -110,7 +112,7 @@ impl Node {
                 blobs: blobs.clone(),
                 clock: store.clock(),
             };
-            let part = Worker::new(worker_config(project, role, me), wiring)
+            let part = Worker::new(worker_config(project, role, me.clone()), wiring)
                 .map_err(|e| machine("start the worker")(e.into()))?;
             hurry = part.hurry();
             worker = Some(tokio::spawn(part.run(shutdown.clone())));
@@ -120,7 +122,7 @@ impl Node {
             let (retention, every) = (retention.lengths(), retention.every.0);
             tokio::spawn(Collector { store: store.clone(), blobs, retention, every }.run(shutdown.clone()))
         });
-        Ok(Self { bell, scheduler, worker, collector, store, shutdown, hurry, _presence: presence })
+        Ok(Self { id: me, bell, scheduler, worker, collector, store, shutdown, hurry, _presence: presence })
     }
 
     /// The part that stopped although nobody asked it to.

@@ -152,6 +152,7 @@ impl Scheduler {
             let leases = self.store.expire_owner(&dead.worker).await?;
             tracing::info!(worker = %dead.worker, leases, "a process died; its tasks start again elsewhere");
             expired += leases;
+            self.store.leave(&dead.worker).await?;
             dead.bury();
         }
         Ok(expired)

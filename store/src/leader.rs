@@ -12,7 +12,7 @@ const LOCK: i64 = 0x7469_6465_6d69_6c6c;
 
 /// The server ends a session that says nothing for so long and gives the lock to somebody else: a leader that was
 /// stopped in its tracks must not keep the others from sweeping.
-const IDLE: &str = "SET idle_session_timeout = '10s'";
+const IDLE: &str = "SET idle_session_timeout = '5s'";
 
 /// An answer takes at most so long.
 const PATIENCE: Duration = Duration::from_secs(3);

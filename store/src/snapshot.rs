@@ -13,14 +13,14 @@ use crate::{
     door::{run_columns, run_record, task_columns, task_view},
 };
 
-const RUNS: &str = concat!("SELECT ", run_columns!(), " FROM runs AS r ORDER BY r.id");
-
 /// With `$1` one run, without it all.
 macro_rules! of_run {
     ($select:expr, $column:literal, $order:literal) => {
         [concat!($select, " ORDER BY ", $order), concat!($select, " WHERE ", $column, " = $1 ORDER BY ", $order)]
     };
 }
+
+const RUNS: [&str; 2] = of_run!(concat!("SELECT ", run_columns!(), " FROM runs AS r"), "r.id", "r.id");
 
 const TASKS: [&str; 2] =
     of_run!(concat!("SELECT ", task_columns!(), ", t.output FROM tasks AS t"), "t.run_id", "t.run_id, t.ordinal");
@@ -29,11 +29,11 @@ const EVENTS: [&str; 2] =
     of_run!("SELECT run_id, ordinal, attempt, event, from_state, to_state FROM events", "run_id", "id");
 
 impl Store {
-    /// One moment of everything, or of one run and the runs beside it. What only the transport knows, its tickets, is left empty.
+    /// One moment of everything, or of one run without the runs beside it. What only the transport knows, its tickets, is left empty.
     pub async fn snapshot(&self, only: Option<RunId>) -> Result<World, StoreError> {
         let mut tx = self.desk.db.begin_reading().await?;
         let mut world = World::default();
-        for row in &tx.rows("take a snapshot of runs", RUNS, &[]).await? {
+        for row in &rows(&mut tx, RUNS, only).await? {
             let (run, concurrency) = run_record(&mut Columns::of(row, "runs"))?;
             world.accepted.extend(run.trigger_key.clone().map(|key| (run.pipeline.clone(), key)));
             world.runs.push(RunRow {
@@ -51,8 +51,6 @@ impl Store {
         }
         let forgotten = crate::collect::without_history(&mut tx).await?;
         world.runs.retain(|run| !forgotten.contains(&run.view.id));
-        // With one run asked for, its neighbours would seem to have no tasks.
-        world.runs.retain(|run| only.is_none_or(|only| run.view.id == only));
         for row in rows(&mut tx, TASKS, only).await? {
             let mut columns = Columns::of(&row, "tasks");
             let (task, _) = task_view(&mut columns)?;

@@ -64,10 +64,11 @@ fn shares(project: &Project, command: &'static str) -> Result<(), CliError> {
     project.cluster()?.map_err(|why| CliError::NoCluster { command, why })
 }
 
-async fn serve(project: &Project, role: Role, about: serde_json::Value, out: Out) -> Result<Exit, CliError> {
+async fn serve(project: &Project, role: Role, mut about: serde_json::Value, out: Out) -> Result<Exit, CliError> {
     let mut signals = Signals::new()?;
     let workbench = project.workbench()?;
     let node = Node::start(project, &workbench, role).await?;
+    about["id"] = json!(node.id);
     ready(role, about, out)?;
     let failed = node.until_told(&mut signals).await;
     out.note("stopping; tasks may end, another signal gives them back at once");

@@ -3,6 +3,7 @@
 //! `cargo run --release -p tidemill-bench -- orchestration` prints the table of durable orchestration.
 
 mod ambient;
+mod ground;
 mod orchestration;
 mod site;
 mod table;
@@ -24,8 +25,20 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Area {
-    /// Chains, fans, many runs at once, throughput, memory: embedded, every step on the disk.
+    /// Chains, fans, many runs at once, throughput, memory: embedded, and over PostgreSQL and Redis; every step on the disk.
     Orchestration(Options),
+    /// The worker that the bench kills.
+    #[command(hide = true)]
+    Work {
+        /// A folder for its files.
+        folder: PathBuf,
+        /// The database.
+        url: String,
+        /// The Redis.
+        queue: String,
+        /// The names of its keys.
+        prefix: String,
+    },
     /// What the cold start starts.
     #[command(hide = true)]
     Serve {
@@ -43,6 +56,9 @@ struct Options {
     /// Only these, as in `W1,W4,throughput`.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Only on this ground.
+    #[arg(long)]
+    on: Option<On>,
     /// How often each is repeated.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
@@ -52,6 +68,15 @@ struct Options {
     /// The Python interpreter.
     #[arg(long, default_value = "python3")]
     python: PathBuf,
+}
+
+/// What the product stands on.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum On {
+    /// SQLite and a channel, in one process.
+    Embedded,
+    /// PostgreSQL and Redis.
+    Cluster,
 }
 
 impl Options {
@@ -64,6 +89,7 @@ impl Options {
 async fn main() -> ExitCode {
     let done = match CommandLine::parse().area {
         Area::Orchestration(options) => orchestration::run(&options).await,
+        Area::Work { folder, url, queue, prefix } => orchestration::work(&folder, &url, &queue, &prefix).await,
         Area::Serve { folder } => orchestration::serve(&folder).await,
     };
     match done {

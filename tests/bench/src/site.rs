@@ -1,4 +1,4 @@
-//! The product as `tidemill dev` assembles it, without routes: SQLite file, in-process queue, worker, scheduler.
+//! The product as `tidemill dev` assembles it, without routes: state, queue, worker, scheduler in one process.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -13,13 +13,17 @@ use tidemill_dag::{
 use tidemill_engine::{Engine, EngineConfig};
 use tidemill_scheduler::{Scheduler, Settings};
 use tidemill_store::{
-    InProcess, NewRun, NewTask, NewVersion, Page, RunFilter, RunRecord, Store, TriggerKind, blobs::Folder,
+    NewRun, NewTask, NewVersion, Page, RunFilter, RunRecord, Store, Transport, TriggerKind, blobs::Folder,
 };
 use tidemill_worker::{Wiring, Worker, WorkerConfig};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Outcome, ambient::Ambient};
+use crate::{
+    Outcome,
+    ambient::Ambient,
+    ground::{Ground, State},
+};
 
 /// How often somebody who waits for a run looks.
 const LOOK: Duration = Duration::from_millis(1);
@@ -27,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(1);
 /// A running product.
 pub struct Site {
     pub store: Store,
-    pub transport: Arc<InProcess>,
+    pub transport: Arc<dyn Transport>,
     pub ambient: Arc<Ambient>,
     stop: CancellationToken,
     parts: Vec<JoinHandle<()>>,
@@ -35,17 +39,42 @@ pub struct Site {
 
 impl Site {
     /// The state alone: nobody works.
-    pub async fn state_only(folder: &Path) -> Outcome<Self> {
+    pub async fn state_only(ground: &Ground, folder: &Path) -> Outcome<Self> {
+        Self::over(ground.state(folder).await?).await
+    }
+
+    /// A state that is there: nobody works.
+    pub async fn over(State { url, transport, .. }: State) -> Outcome<Self> {
         let ambient = Arc::new(Ambient::default());
-        let transport = Arc::new(InProcess::new());
-        let url = format!("sqlite:{}", folder.join("state.db").display());
-        let store = Store::open(&url, ambient.clone(), ambient.clone(), transport.clone()).await?;
+        let store = Store::open_shared(&url, ambient.clone(), ambient.clone(), transport.clone()).await?;
         Ok(Self { store, transport, ambient, stop: CancellationToken::new(), parts: Vec::new() })
     }
 
     /// With a worker of so many slots (its default if unset) and a scheduler.
-    pub async fn open(folder: &Path, slots: Option<usize>, python: &Path) -> Outcome<Self> {
-        let mut site = Self::state_only(folder).await?;
+    pub async fn open(ground: &Ground, folder: &Path, slots: Option<usize>, python: &Path) -> Outcome<Self> {
+        let mut site = Self::state_only(ground, folder).await?;
+        site.add_worker(folder, slots, python).await?;
+        site.add_scheduler();
+        Ok(site)
+    }
+
+    /// Somebody sweeps.
+    pub fn add_scheduler(&mut self) {
+        let settings = Settings {
+            clock: self.store.clock(),
+            chance: self.ambient.clone(),
+            known: Known::default(),
+            presence: None,
+            crons: true,
+            period: Duration::from_secs(1),
+        };
+        let scheduler = Scheduler::new(self.store.clone(), settings);
+        self.parts.push(tokio::spawn(scheduler.run(self.stop.clone())));
+    }
+
+    /// Somebody works.
+    pub async fn add_worker(&mut self, folder: &Path, slots: Option<usize>, python: &Path) -> Outcome<()> {
+        let site = self;
         let id = WorkerId(format!("bench-{}-{}", std::process::id(), site.ambient.now().0));
         let mut config = WorkerConfig::new(id, folder.join("work"), folder);
         config.slots = slots.unwrap_or(config.slots);
@@ -56,21 +85,11 @@ impl Site {
             engine: Engine::new(EngineConfig::new(folder.join("spill")))?,
             connections: Connections::default(),
             blobs: Arc::new(Folder::open(folder.join("blobs")).await?),
-            clock: site.ambient.clone(),
+            clock: site.store.clock(),
         };
         let worker = Worker::new(config, wiring)?;
-        let settings = Settings {
-            clock: site.ambient.clone(),
-            chance: site.ambient.clone(),
-            known: Known::default(),
-            presence: None,
-            crons: true,
-            period: Duration::from_secs(1),
-        };
-        let scheduler = Scheduler::new(site.store.clone(), settings);
         site.parts.push(tokio::spawn(worker.run(site.stop.clone())));
-        site.parts.push(tokio::spawn(scheduler.run(site.stop.clone())));
-        Ok(site)
+        Ok(())
     }
 
     /// Reads and saves a definition.

@@ -1,5 +1,6 @@
 //! What a user does and sees, through the real binary: a copy of the example project, a command, its answer.
 
+pub mod cluster;
 pub mod rows;
 
 use std::{
@@ -26,7 +27,9 @@ pub fn binary() -> &'static Path {
             .expect("cargo runs");
         assert!(built.success(), "the binary does not build");
         let test = std::env::current_exe().expect("a test has a path");
-        let binary = test.ancestors().nth(2).expect("tests lie in deps/").join("tidemill");
+        // Tests lie in `deps/` beside it, programs with it.
+        let folder = test.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).expect("a folder");
+        let binary = folder.join("tidemill");
         assert!(binary.is_file(), "no binary at {}", binary.display());
         binary
     })

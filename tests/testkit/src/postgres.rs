@@ -58,7 +58,7 @@ pub struct Postgres {
     process: Process,
     user: Option<Account>,
     server: PathBuf,
-    settings: Vec<&'static str>,
+    settings: Vec<String>,
     databases: AtomicU32,
 }
 
@@ -77,6 +77,11 @@ impl Postgres {
 
     /// Starts one.
     pub fn start(durability: Durability) -> Result<Self, PostgresError> {
+        Self::start_for(durability, 300)
+    }
+
+    /// Starts one that takes so many connections at most.
+    pub fn start_for(durability: Durability, connections: u32) -> Result<Self, PostgresError> {
         let initdb = find("initdb")?;
         let server = find("postgres")?;
         let folder = TempDir::with_prefix("tidemill-pg-")?;
@@ -88,7 +93,7 @@ impl Postgres {
         let args = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", USER, "-D"];
         finished("initdb", as_user(&user, &initdb).args(args).arg(&data).output()?)?;
         let process = Process::new(folder, Signal::SIGQUIT)?;
-        let settings = settings(durability);
+        let settings = settings(durability, connections);
         let server = Self { process, user, server, settings, databases: AtomicU32::new(0) };
         server.again()?;
         Ok(server)
@@ -168,13 +173,13 @@ impl Postgres {
     }
 }
 
-fn settings(durability: Durability) -> Vec<&'static str> {
-    let mut settings =
-        vec!["listen_addresses=", "max_connections=300", "shared_buffers=128MB", "log_min_messages=error"];
+fn settings(durability: Durability, connections: u32) -> Vec<String> {
+    let mut settings = vec!["listen_addresses=", "shared_buffers=128MB", "log_min_messages=error"];
     if durability == Durability::Lost {
         settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"]);
     }
-    settings
+    let connections = format!("max_connections={connections}");
+    settings.into_iter().map(str::to_owned).chain([connections]).collect()
 }
 
 /// Looks where Debian puts servers too; newest first.

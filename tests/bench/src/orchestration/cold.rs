@@ -9,11 +9,11 @@ use std::{
 };
 
 use super::fresh;
-use crate::{Options, Outcome, site::Site, table::Line};
+use crate::{Options, Outcome, ground::Ground, site::Site, table::Line};
 
 /// What a process does that has just been installed: makes its state, runs its first pipeline, and then idles.
 pub async fn serve(folder: &Path) -> Outcome<()> {
-    let site = Site::open(folder, None, Path::new("python3")).await?;
+    let site = Site::open(&Ground::Embedded, folder, None, Path::new("python3")).await?;
     let compiled = site.save("pipeline: first\ntasks:\n  only: {wait: {for: 0s}}\n").await?;
     site.run(&compiled).await?;
     println!("ran");

@@ -12,11 +12,11 @@ use tidemill_dag::{
     compile::{self, Compiled, Known, KnownConnection},
     id::{Ordinal, Ticket, WorkerId},
 };
-use tidemill_store::{DEFAULT_QUEUE, InProcess, NewRun, NewTask, Outcome as Done, Report, Store, Transport};
+use tidemill_store::{DEFAULT_QUEUE, NewRun, NewTask, Outcome as Done, Report, Store, Transport};
 use tokio::task::JoinSet;
 
 use super::{floors, fresh};
-use crate::{Options, Outcome, site::Site, table::Line};
+use crate::{Options, Outcome, ground::Ground, site::Site, table::Line};
 
 const LEASE: Duration = Duration::from_secs(60);
 const NO_OPS: usize = 5_000;
@@ -26,16 +26,16 @@ const DECISIONS: usize = 500;
 const HUGE: usize = 10_000;
 
 /// What is wanted of the three.
-pub async fn measure(options: &Options) -> Outcome<Vec<Line>> {
+pub async fn measure(options: &Options, ground: &Ground) -> Outcome<Vec<Line>> {
     let mut lines = Vec::new();
     if options.wants("throughput") {
-        lines.push(through_worker(options).await?);
-        lines.push(through_door(options).await?);
+        lines.push(through_worker(options, ground).await?);
+        lines.push(through_door(options, ground).await?);
     }
     if options.wants("blocked") {
-        lines.extend(beside_blocked(options).await?);
+        lines.extend(beside_blocked(options, ground).await?);
     }
-    if options.wants("validation") {
+    if options.wants("validation") && matches!(ground, Ground::Embedded) {
         lines.push(validation(options)?);
     }
     Ok(lines)
@@ -47,14 +47,22 @@ fn no_ops(count: usize) -> String {
     text
 }
 
-fn throughput(what: &str, rates: &[f64], options: &Options, folder: &Path) -> Outcome<Line> {
-    let floor = NO_OPS as f64 / floors::flushed(&options.python, folder, NO_OPS, -1)?;
-    Ok(Line::new("throughput", what, "/s", rates).floor("one fdatasync each", floor).beside("10,000", ""))
+async fn throughput(what: &str, rates: &[f64], options: &Options, ground: &Ground, folder: &Path) -> Outcome<Line> {
+    let line = Line::new("throughput", what, "/s", rates);
+    Ok(match ground {
+        Ground::Embedded => {
+            let floor = NO_OPS as f64 / floors::flushed(&options.python, folder, NO_OPS, -1)?;
+            line.floor("one fdatasync each", floor).beside("10,000", "")
+        }
+        Ground::Cluster(servers) => {
+            line.floor("one bare commit each", 1e3 / floors::commit(servers).await?).beside("3,000", "")
+        }
+    })
 }
 
-async fn through_worker(options: &Options) -> Outcome<Line> {
+async fn through_worker(options: &Options, ground: &Ground) -> Outcome<Line> {
     let folder = fresh(options)?;
-    let site = Site::open(folder.path(), Some(64), &options.python).await?;
+    let site = Site::open(ground, folder.path(), Some(64), &options.python).await?;
     let compiled = site.save(&no_ops(NO_OPS)).await?;
     let mut rates = Vec::new();
     for _ in 0..options.rounds.min(3) {
@@ -63,13 +71,13 @@ async fn through_worker(options: &Options) -> Outcome<Line> {
         rates.push(NO_OPS as f64 / begun.elapsed().as_secs_f64());
     }
     site.close().await?;
-    throughput("durable no-op tasks through the worker, 64 slots", &rates, options, folder.path())
+    throughput("durable no-op tasks through the worker, 64 slots", &rates, options, ground, folder.path()).await
 }
 
 /// The same without a worker: tickets, claims and reports only.
-async fn through_door(options: &Options) -> Outcome<Line> {
+async fn through_door(options: &Options, ground: &Ground) -> Outcome<Line> {
     let folder = fresh(options)?;
-    let site = Site::state_only(folder.path()).await?;
+    let site = Site::state_only(ground, folder.path()).await?;
     let compiled = site.save(&no_ops(NO_OPS)).await?;
     let mut rates = Vec::new();
     for _ in 0..options.rounds.min(3) {
@@ -86,19 +94,18 @@ async fn through_door(options: &Options) -> Outcome<Line> {
         claimers.shutdown().await;
     }
     site.close().await?;
-    throughput("durable no-op tasks through the door alone", &rates, options, folder.path())
+    throughput("durable no-op tasks through the door alone", &rates, options, ground, folder.path()).await
 }
 
-/// Everything is ready from the start, so an empty queue means done.
-async fn claim_all(store: Store, transport: Arc<InProcess>, n: u32) -> Outcome<()> {
+/// Until it is stopped.
+async fn claim_all(store: Store, transport: Arc<dyn Transport>, n: u32) -> Outcome<()> {
     let worker = WorkerId(format!("claimer-{n}"));
-    while !transport.is_empty() {
+    loop {
         let tickets = transport.take(&[DEFAULT_QUEUE.to_owned()], 8).await?;
         for claimed in store.claim(&tickets, &worker, LEASE).await? {
             store.complete(report(claimed.ticket, &worker)).await?;
         }
     }
-    Ok(())
 }
 
 /// Ends only if one of them fails.
@@ -119,9 +126,9 @@ fn report(ticket: Ticket, worker: &WorkerId) -> Report {
 }
 
 /// Decisions of a small run, alone and beside a hundred thousand blocked tasks.
-async fn beside_blocked(options: &Options) -> Outcome<Vec<Line>> {
+async fn beside_blocked(options: &Options, ground: &Ground) -> Outcome<Vec<Line>> {
     let folder = fresh(options)?;
-    let site = Site::state_only(folder.path()).await?;
+    let site = Site::state_only(ground, folder.path()).await?;
     let chain = "pipeline: small\nconcurrency: {max_runs: 1000}\ntasks:\n  a: {wait: {for: 0s}}\n  b: {wait: {for: 0s}, needs: [a]}\n";
     let compiled = site.save(chain).await?;
     let alone = decisions(&site, &compiled).await?;

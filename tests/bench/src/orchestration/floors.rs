@@ -8,7 +8,9 @@ use std::{
     time::Instant,
 };
 
-use crate::Outcome;
+use sqlx::{Connection, Executor};
+
+use crate::{Outcome, ground::Servers};
 
 /// One warm interpreter does all tasks and flushes a line to the disk after each.
 const FLUSHED: &str = r#"
@@ -73,4 +75,46 @@ pub fn first_word(python: &Path) -> Outcome<f64> {
     let took = begun.elapsed().as_secs_f64() * 1e3;
     child.wait()?;
     Ok(took)
+}
+
+/// How often a floor of the servers is taken.
+const TIMES: u32 = 200;
+
+/// Milliseconds of a commit of one small row, one after the other, on one connection.
+pub async fn commit(servers: &Servers) -> Outcome<f64> {
+    let mut session = sqlx::PgConnection::connect(&servers.postgres.fresh().await?).await?;
+    session.execute("CREATE TABLE floor (n BIGINT)").await?;
+    let insert = || sqlx::query("INSERT INTO floor VALUES ($1)");
+    insert().bind(0_i64).execute(&mut session).await?;
+    let begun = Instant::now();
+    for n in 0..TIMES {
+        insert().bind(i64::from(n)).execute(&mut session).await?;
+    }
+    let took = begun.elapsed().as_secs_f64() * 1e3 / f64::from(TIMES);
+    session.close().await?;
+    Ok(took)
+}
+
+/// Milliseconds of a question to PostgreSQL that reads nothing.
+pub async fn question(servers: &Servers) -> Outcome<f64> {
+    let mut session = sqlx::PgConnection::connect(&servers.postgres.url("postgres")).await?;
+    sqlx::query("SELECT 1").execute(&mut session).await?;
+    let begun = Instant::now();
+    for _ in 0..TIMES {
+        sqlx::query("SELECT 1").execute(&mut session).await?;
+    }
+    let took = begun.elapsed().as_secs_f64() * 1e3 / f64::from(TIMES);
+    session.close().await?;
+    Ok(took)
+}
+
+/// Milliseconds of a question to Redis and its answer.
+pub async fn ping(servers: &Servers) -> Outcome<f64> {
+    let mut session = redis::Client::open(servers.redis.url())?.get_multiplexed_async_connection().await?;
+    redis::cmd("PING").exec_async(&mut session).await?;
+    let begun = Instant::now();
+    for _ in 0..TIMES {
+        redis::cmd("PING").exec_async(&mut session).await?;
+    }
+    Ok(begun.elapsed().as_secs_f64() * 1e3 / f64::from(TIMES))
 }

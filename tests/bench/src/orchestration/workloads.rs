@@ -6,7 +6,7 @@ use tidemill_dag::{compile::Compiled, time::Clock};
 use tokio::task::JoinSet;
 
 use super::{floors, fresh};
-use crate::{Options, Outcome, site::Site, table::Line};
+use crate::{Options, Outcome, ground::Ground, site::Site, table::Line};
 
 /// What carries a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,13 +158,13 @@ const CROWD_RUNS: usize = 50;
 const STARTS: usize = 40;
 
 /// W1 to W5, as far as they are wanted.
-pub async fn measure(options: &Options) -> Outcome<Vec<Line>> {
+pub async fn measure(options: &Options, ground: &Ground) -> Outcome<Vec<Line>> {
     let mut lines = Vec::new();
     if !["W1", "W2", "W3", "W4", "W5"].iter().any(|id| options.wants(id)) {
         return Ok(lines);
     }
     let folder = fresh(options)?;
-    let site = Site::open(folder.path(), None, &options.python).await?;
+    let site = Site::open(ground, folder.path(), None, &options.python).await?;
     for body in Body::ALL {
         for load in CHAINS.iter().filter(|load| options.wants(load.id) && body != Body::NoOp) {
             let name = format!("{}_{}", load.id.to_lowercase(), body.word());

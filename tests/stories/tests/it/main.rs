@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bucket;
+mod cluster;
 mod examples;
 mod killed;
 mod large;
