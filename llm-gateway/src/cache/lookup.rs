@@ -168,10 +168,10 @@ impl AnswerCache {
                     count(&self.stats.guarded);
                     tracing::debug!(reason = reason.as_str(), "the guard turned a near request down");
                 }
-                let example = self
-                    .answer_of(&earlier)
-                    .await
-                    .map(|answer| Example { question: earlier.question.to_string(), answer: answer.text() });
+                let shown = self.section.semantic.mode.shows_examples();
+                let answer = if shown { self.answer_of(&earlier).await } else { None };
+                let question = earlier.question.to_string();
+                let example = answer.map(|answer| Example { question, answer: answer.text() });
                 if example.is_some() {
                     count(&self.stats.examples);
                 }
