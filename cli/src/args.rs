@@ -133,6 +133,15 @@ How long things are kept is set in the section `retention` of tidemill.yaml. A s
     /// Deliveries of webhooks that started no run: list, show, replay; and try a webhook out.
     #[command(subcommand)]
     Hooks(HooksCommand),
+    /// Serve the LLM gateway: OpenAI's and Anthropic's protocols in front of any provider, with limits that hold.
+    #[command(after_help = "Examples:
+  tidemill gateway                         # as `gateway:` in tidemill.yaml says
+  tidemill gateway --listen 127.0.0.1:0    # any free port; it is printed
+  tidemill gateway key nightly --tenant acme
+
+  OPENAI_BASE_URL=http://127.0.0.1:8452/v1 python my_program.py
+  curl http://127.0.0.1:8452/gateway/route -d '{\"model\": \"auto\", \"messages\": [...]}'   # a dry run, explained")]
+    Gateway(GatewayArgs),
     /// Check the promises that the state makes, over everything stored.
     Doctor,
     /// Show the first rows of a task's data set.
@@ -394,6 +403,31 @@ pub struct HooksTest {
     /// A header more, or another value for one; may be given several times.
     #[arg(long = "header", value_name = "NAME=VALUE")]
     pub headers: Vec<String>,
+}
+
+/// `gateway`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct GatewayArgs {
+    /// Where it listens, in place of `gateway.server.listen`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Something else than serving.
+    #[command(subcommand)]
+    pub command: Option<GatewayCommand>,
+}
+
+/// `gateway …`.
+#[derive(Debug, Subcommand)]
+pub enum GatewayCommand {
+    /// Make a key: print it once, and the lines with its hash that go into tidemill.yaml.
+    Key {
+        /// What it is for.
+        name: String,
+        /// The customer it belongs to.
+        #[arg(long, default_value = "default")]
+        tenant: String,
+    },
 }
 
 /// `show`.

@@ -9,6 +9,7 @@ mod dev;
 mod doctor;
 mod errors;
 mod explain;
+mod gateway;
 mod gc;
 mod hooks;
 mod init;
@@ -51,6 +52,7 @@ pub async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Server(args) => cluster::server(project()?, args, out).await,
         Command::Workers => workers::run(&project()?, out).await,
         Command::Hooks(args) => hooks::run(&project()?, args, out).await,
+        Command::Gateway(args) => gateway::run(project, args, out).await,
         Command::Doctor => doctor::run(&project()?, out).await,
         Command::Gc(args) => gc::run(&project()?, args, out).await,
         Command::Show(args) => show::run(&project()?, args, out).await,

@@ -49,6 +49,8 @@ pub struct Config {
     pub worker: WorkerSection,
     /// The engine that runs SQL.
     pub engine: EngineSection,
+    /// The LLM gateway.
+    pub gateway: tidemill_llm_gateway::GatewayConfig,
     /// Settings for tasks of every pipeline that does not say otherwise.
     pub defaults: Defaults,
 }

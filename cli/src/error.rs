@@ -126,6 +126,9 @@ pub enum CliError {
     /// The engine.
     #[error(transparent)]
     Engine(#[from] tidemill_engine::EngineError),
+    /// The LLM gateway.
+    #[error(transparent)]
+    Gateway(#[from] tidemill_llm_gateway::GatewayError),
     /// A run could not be started.
     #[error(transparent)]
     Start(StartError),
@@ -173,6 +176,7 @@ impl CliError {
             Self::Connector(error) => error.code(),
             Self::Connectors(errors) => errors.first().map_or(tm09::MACHINE, ConnectorError::code),
             Self::Engine(error) => error.code(),
+            Self::Gateway(error) => error.code(),
             Self::Start(StartError::KeyTaken { .. }) => tm09::KEY_TAKEN,
             Self::Start(StartError::NotActive(_)) => tm09::UNKNOWN_PIPELINE,
             Self::Start(StartError::Store(error)) => error.code(),
@@ -210,6 +214,7 @@ impl CliError {
             | Self::QueueAddress(_)
             | Self::NoCluster { .. }
             | Self::S3(_)
+            | Self::Gateway(_)
             | Self::Connectors(_) => Exit::Usage,
             Self::Definitions(_) => Exit::Invalid,
             Self::NotUnderstood(_) => Exit::NotUnderstood,
@@ -258,6 +263,7 @@ impl CliError {
             Self::Store(StoreError::Removed(_)) => Some("start a new run with the same parameters".into()),
             Self::Engine(error) => error.help(),
             Self::Hook(error) => error.help(),
+            Self::Gateway(error) => error.help().map(str::to_owned),
             Self::ReadFile { .. }
             | Self::WriteFile { .. }
             | Self::Config(_)

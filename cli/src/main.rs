@@ -80,7 +80,10 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// Quiet unless RUST_LOG says otherwise; a server also tells what goes wrong.
 fn log_to_stderr(cli: &Cli) {
-    let serves = matches!(cli.command, Command::Dev(_) | Command::Scheduler | Command::Worker(_) | Command::Server(_));
+    let serves = matches!(
+        cli.command,
+        Command::Dev(_) | Command::Gateway(_) | Command::Scheduler | Command::Worker(_) | Command::Server(_)
+    );
     let default = if serves { "warn" } else { "off" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let ansi = Out::new(cli.json).paint_err.0;

@@ -1,6 +1,7 @@
 //! The section `gateway:` of `tidemill.yaml`: one struct per part, unknown keys refused. The doc comments are the
 //! reference that `tidemill config reference` prints.
 
+mod check;
 mod deployments;
 mod limits;
 mod money;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::cache::CacheSection;
 pub use crate::privacy::PrivacySection;
+pub use check::check;
 pub use deployments::{DeploymentSection, PriceSection, ProviderKey, ProviderKind, ProviderSection};
 pub use limits::{LedgerSection, LimitSection, LimitsSection, TenantSection, TierSection};
 pub use money::Money;

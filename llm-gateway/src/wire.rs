@@ -29,6 +29,9 @@ pub trait ReadStream: Send + Sync {
 
     /// Whether the stream said that it is complete.
     fn complete(&self) -> bool;
+
+    /// Whether nothing can follow any more.
+    fn ended(&self) -> bool;
 }
 
 /// Writes a stream for a caller.

@@ -3,6 +3,7 @@
 mod ask;
 mod basics;
 mod dev;
+mod gateway;
 mod place;
 mod runs;
 mod schema;

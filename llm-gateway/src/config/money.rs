@@ -44,7 +44,11 @@ impl<'de> Deserialize<'de> for Money {
         // Numbers print as the shortest text that reads back the same, so 0.15 stays 0.15.
         let text = match serde_json::Value::deserialize(d)? {
             serde_json::Value::String(text) => text,
-            serde_json::Value::Number(number) => number.to_string(),
+            serde_json::Value::Number(number) => match (number.as_u64(), number.as_f64()) {
+                (Some(whole), _) => whole.to_string(),
+                (None, Some(part)) => part.to_string(),
+                (None, None) => number.to_string(),
+            },
             other => return Err(D::Error::custom(format!("`{other}` is not an amount of money"))),
         };
         text.parse().map_err(D::Error::custom)

@@ -3,6 +3,7 @@
 //! `cargo run --release -p tidemill-bench -- orchestration` prints the table of durable orchestration.
 
 mod ambient;
+mod gateway;
 mod ground;
 mod orchestration;
 mod site;
@@ -38,6 +39,20 @@ enum Area {
         queue: String,
         /// The names of its keys.
         prefix: String,
+    },
+    /// The LLM gateway: added latency, requests per second, streams, processor time and memory.
+    Gateway(gateway::GatewayOptions),
+    /// The model behind the gateway.
+    #[command(hide = true)]
+    Upstream {
+        /// Where it listens.
+        listen: std::net::SocketAddr,
+    },
+    /// The gateway as a process.
+    #[command(hide = true)]
+    GatewayProcess {
+        /// Where the model is.
+        upstream: std::net::SocketAddr,
     },
     /// What the cold start starts.
     #[command(hide = true)]
@@ -90,6 +105,11 @@ async fn main() -> ExitCode {
     let done = match CommandLine::parse().area {
         Area::Orchestration(options) => orchestration::run(&options).await,
         Area::Work { folder, url, queue, prefix } => orchestration::work(&folder, &url, &queue, &prefix).await,
+        Area::Gateway(options) => {
+            tokio::task::spawn_blocking(move || gateway::run(&options)).await.unwrap_or_else(|error| Err(error.into()))
+        }
+        Area::Upstream { listen } => gateway::upstream(listen).await,
+        Area::GatewayProcess { upstream } => gateway::serve(upstream).await,
         Area::Serve { folder } => orchestration::serve(&folder).await,
     };
     match done {

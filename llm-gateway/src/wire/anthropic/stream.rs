@@ -105,6 +105,10 @@ impl ReadStream for Reader {
     fn complete(&self) -> bool {
         self.stopped
     }
+
+    fn ended(&self) -> bool {
+        self.stopped
+    }
 }
 
 impl Reader {

@@ -100,6 +100,10 @@ impl ReadStream for Reader {
     fn complete(&self) -> bool {
         self.done || self.finished
     }
+
+    fn ended(&self) -> bool {
+        self.done
+    }
 }
 
 impl Reader {

@@ -1,0 +1,14 @@
+//! The gateway against real servers: local upstreams that answer, misbehave and die on purpose, a real Redis, and the
+//! official Python clients.
+
+mod bad_answers;
+mod budgets;
+mod chaos;
+mod clients;
+mod dialects;
+mod hooks;
+mod keys;
+mod routes;
+mod stage;
+mod streams;
+mod upstream;

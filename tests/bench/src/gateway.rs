@@ -1,0 +1,228 @@
+//! The LLM gateway between a load generator and an upstream, each in a process of its own, all on this machine: added
+//! latency, requests per second, streams, processor time per request, memory over a million requests.
+
+mod load;
+mod process;
+mod serve;
+mod upstream;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::Outcome;
+use crate::table::{Line, Report};
+use load::{Measured, Target};
+use process::Part;
+
+pub use serve::serve;
+pub use upstream::upstream;
+
+/// What to measure, and how.
+#[derive(Args, Debug, Clone)]
+pub struct GatewayOptions {
+    /// One JSON document instead of the table.
+    #[arg(long)]
+    json: bool,
+    /// How often each is repeated; direct, gateway and peers take turns.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How long each round of each takes, in seconds.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Requests of the last part, which looks at memory; 0 leaves it out.
+    #[arg(long, default_value_t = 1_000_000)]
+    requests: u64,
+    /// Where the upstream listens; peers must be set up to ask it.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    upstream: SocketAddr,
+    /// Another gateway that runs already, as NAME=127.0.0.1:4000. It must ask `--upstream` for both models.
+    #[arg(long, value_parser = peer)]
+    peer: Vec<(String, SocketAddr)>,
+    /// A header that peers need, as in `authorization: Bearer sk-1`.
+    #[arg(long)]
+    peer_header: Vec<String>,
+}
+
+fn peer(text: &str) -> Result<(String, SocketAddr), String> {
+    let (name, address) = text.split_once('=').ok_or("write NAME=ADDRESS:PORT")?;
+    Ok((name.to_owned(), address.parse().map_err(|_| format!("`{address}` is not an address and port"))?))
+}
+
+/// The models of the upstream: one answers at once, the other after 50 ms.
+const AT_ONCE: &str = "instant";
+const LATER: &str = "later";
+
+/// Measures what is wanted and prints it.
+pub fn run(options: &GatewayOptions) -> Outcome<()> {
+    let upstream = Part::start(&["upstream", &options.upstream.to_string()])?;
+    let gateway = Part::start(&["gateway-process", &upstream.address.to_string()])?;
+    let direct = Target::new("direct", upstream.address, &[]);
+    let ours = Target::new("tidemill", gateway.address, &[format!("authorization: Bearer {}", serve::KEY)]);
+    let mut peers: Vec<Target> = Vec::new();
+    for (name, address) in &options.peer {
+        peers.push(Target::new(name, *address, &options.peer_header));
+    }
+    let mut lines = Vec::new();
+    for (model, connections) in [(AT_ONCE, 1), (AT_ONCE, 32), (LATER, 1), (LATER, 32)] {
+        let targets = [&direct, &ours].into_iter().chain(&peers);
+        lines.extend(whole(options, &gateway, targets, model, connections)?);
+    }
+    lines.extend(streams(options, [&direct, &ours].into_iter().chain(&peers))?);
+    if options.requests > 0 {
+        lines.extend(long(options, &gateway, &ours)?);
+    }
+    lines.push(cold(&upstream)?);
+    let report = Report { title: "LLM gateway", settings: settings(), lines };
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", report.print());
+    }
+    Ok(())
+}
+
+/// Whole answers: what a gateway adds to the direct way, request by request, and how many it carries.
+fn whole<'t>(
+    options: &GatewayOptions,
+    gateway: &Part,
+    targets: impl Iterator<Item = &'t Target>,
+    model: &str,
+    connections: usize,
+) -> Outcome<Vec<Line>> {
+    let targets: Vec<&Target> = targets.collect();
+    let mut all: Vec<Measured> = targets.iter().map(|_| Measured::default()).collect();
+    let mut spent = (0.0, 0);
+    for round in 0..=options.rounds {
+        for (target, sum) in targets.iter().zip(&mut all) {
+            let before = gateway.processor_seconds()?;
+            let measured = target.whole(model, connections, Duration::from_secs_f64(options.seconds))?;
+            // The first round warms up.
+            if round == 0 {
+                continue;
+            }
+            if target.name == "tidemill" {
+                spent.0 += gateway.processor_seconds()? - before;
+                spent.1 += measured.micros.len();
+            }
+            sum.add(measured);
+        }
+    }
+    let what = format!(
+        "{connections} connections, upstream answers {}",
+        if model == AT_ONCE { "at once" } else { "after 50 ms" }
+    );
+    let floor = all[0].clone();
+    let mut lines = vec![Line::new("direct", format!("{what}: latency"), "µs", &floor.micros)];
+    for (target, measured) in targets.iter().zip(&all).skip(1) {
+        let mut added = Line::new("added", format!("{what}: {} above direct", target.name), "µs", &measured.micros);
+        let direct = &lines[0];
+        (added.p50, added.p90, added.p99) = (added.p50 - direct.p50, added.p90 - direct.p90, added.p99 - direct.p99);
+        let rate = Line::new("rate", format!("{what}: {}", target.name), "/s", &measured.rates)
+            .floor("direct", median(&floor.rates));
+        if target.name == "tidemill" {
+            let goal = if connections == 1 { "150" } else { "1000" };
+            added = added.beside(goal, "p50 at one: LiteLLM 7800, Portkey 560, TensorZero 850");
+            lines.push(added);
+            lines.push(rate.beside("15000", "LiteLLM 132, Portkey 1050"));
+            let each = spent.0 * 1e6 / spent.1.max(1) as f64;
+            lines.push(
+                Line::new("processor", format!("{what}: user and system time per request"), "µs", &[each])
+                    .beside("60", "LiteLLM 7500, Portkey 700, TensorZero 170"),
+            );
+        } else {
+            lines.extend([added, rate]);
+        }
+    }
+    Ok(lines)
+}
+
+/// Streams: the time to the first frame, and how late each further frame is.
+fn streams<'t>(options: &GatewayOptions, targets: impl Iterator<Item = &'t Target>) -> Outcome<Vec<Line>> {
+    let targets: Vec<&Target> = targets.collect();
+    let mut all: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); targets.len()];
+    for round in 0..=options.rounds {
+        for (target, (first, late)) in targets.iter().zip(&mut all) {
+            let (firsts, lates) = target.streams(Duration::from_secs_f64(options.seconds))?;
+            if round > 0 {
+                first.extend(firsts);
+                late.extend(lates);
+            }
+        }
+    }
+    let mut lines = Vec::new();
+    for (target, (first, late)) in targets.iter().zip(&all) {
+        let mut first = Line::new("first", format!("stream of 60 frames: first frame, {}", target.name), "µs", first);
+        let mut late =
+            Line::new("frame", format!("stream of 60 frames: lateness of a frame, {}", target.name), "µs", late);
+        if target.name == "tidemill" {
+            first = first.beside("+300", "Busbar +270, Bifrost +1200, LiteLLM-Rust +40800 (p99)");
+            late = late.beside("+20", "Busbar +1, GoModel +10, Bifrost +28 (p99)");
+        }
+        lines.extend([first, late]);
+    }
+    Ok(lines)
+}
+
+/// Many requests: memory at the start, in the middle, at the end.
+fn long(options: &GatewayOptions, gateway: &Part, ours: &Target) -> Outcome<Vec<Line>> {
+    let mut memory = vec![gateway.resident_mib()?];
+    let began = std::time::Instant::now();
+    for _ in 0..20 {
+        ours.many(AT_ONCE, 32, options.requests / 20)?;
+        memory.push(gateway.resident_mib()?);
+    }
+    let rate = options.requests as f64 / began.elapsed().as_secs_f64();
+    let what = format!("{} requests: resident memory", options.requests);
+    let at = |name: &str, place: usize| {
+        Line::new("memory", format!("{what} {name}"), "MiB", &[memory[place]])
+            .beside("30", "LiteLLM 340, Portkey 200, TensorZero 71")
+    };
+    let rate = Line::new("rate", format!("{} requests, 32 connections", options.requests), "/s", &[rate]);
+    Ok(vec![at("at the start", 0), at("at half", 10), at("at the end", 20), rate])
+}
+
+/// From the start of the process to the first answer.
+fn cold(upstream: &Part) -> Outcome<Line> {
+    let mut samples = Vec::new();
+    for _ in 0..5 {
+        let began = std::time::Instant::now();
+        let gateway = Part::start(&["gateway-process", &upstream.address.to_string()])?;
+        let target = Target::new("cold", gateway.address, &[format!("authorization: Bearer {}", serve::KEY)]);
+        target.many(AT_ONCE, 1, 1)?;
+        samples.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(Line::new("cold", "start of the process to its first answer", "ms", &samples).beside("100", "LiteLLM 4700"))
+}
+
+fn median(samples: &[f64]) -> f64 {
+    Line::new("", "", "", samples).p50
+}
+
+fn settings() -> Vec<(&'static str, String)> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("?").to_owned();
+    let build = if cfg!(debug_assertions) { "debug: figures mean nothing" } else { "release" };
+    vec![
+        ("tidemill", format!("{} ({build})", env!("CARGO_PKG_VERSION"))),
+        ("machine", format!("{cores} cores shared by load, gateway and upstream, loopback, load {load} at the end")),
+        (
+            "gateway",
+            "keys, six limits (requests, tokens, money; per minute and in all) and prices on; ledger in memory"
+                .to_owned(),
+        ),
+        ("upstream", "an answer of 60 tokens; request of some 200 tokens; closed loop".to_owned()),
+    ]
+}
+
+/// The body of a request: some 200 tokens.
+fn body(model: &str, stream: bool) -> String {
+    let words =
+        "Summarise the orders of the last week by country and name the three largest customers of each. ".repeat(8);
+    let system = "You are a careful analyst. Answer in plain words and keep to what the tables say.";
+    let messages = json!([{"role": "system", "content": system}, {"role": "user", "content": words}]);
+    json!({"model": model, "messages": messages, "temperature": 0.2, "max_tokens": 200, "stream": stream}).to_string()
+}

@@ -1,0 +1,180 @@
+//! The load: closed loop, each connection asks again when it has its answer. Blocking sockets and a thread for each
+//! connection at one, an event loop at many, so that the load itself costs little.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::upstream::{FRAMES, PAUSE};
+use crate::Outcome;
+
+/// What is asked.
+pub struct Target {
+    pub name: String,
+    address: SocketAddr,
+    headers: String,
+}
+
+/// Latencies in microseconds, and requests per second of each round.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    pub micros: Vec<f64>,
+    pub rates: Vec<f64>,
+}
+
+impl Measured {
+    pub fn add(&mut self, other: Self) {
+        self.micros.extend(other.micros);
+        self.rates.extend(other.rates);
+    }
+}
+
+/// The body of the message at the start of a buffer, once it is all there.
+pub fn whole(buffer: &[u8]) -> Option<Range<usize>> {
+    let head = buffer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&buffer[..head]).ok()?;
+    let length = text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        key.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    let end = head + length.unwrap_or(0);
+    (buffer.len() >= end).then_some(head..end)
+}
+
+impl Target {
+    pub fn new(name: &str, address: SocketAddr, headers: &[String]) -> Self {
+        let headers = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        Self { name: name.to_owned(), address, headers }
+    }
+
+    fn request(&self, model: &str, stream: bool) -> Vec<u8> {
+        let body = super::body(model, stream);
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n{}content-length: {}\r\n\r\n{body}",
+            self.address,
+            self.headers,
+            body.len()
+        )
+        .into_bytes()
+    }
+
+    /// Asks for some time.
+    pub fn whole(&self, model: &str, connections: usize, length: Duration) -> Outcome<Measured> {
+        let end = Instant::now() + length;
+        let began = Instant::now();
+        let micros = self.drive(model, connections, Arc::new(move || Instant::now() < end))?;
+        let rate = micros.len() as f64 / began.elapsed().as_secs_f64();
+        Ok(Measured { micros, rates: vec![rate] })
+    }
+
+    /// Asks so often.
+    pub fn many(&self, model: &str, connections: usize, requests: u64) -> Outcome<()> {
+        let left = AtomicU64::new(requests);
+        let more = move || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        self.drive(model, connections, Arc::new(more)).map(drop)
+    }
+
+    fn drive(&self, model: &str, connections: usize, more: Arc<dyn Fn() -> bool + Send + Sync>) -> Outcome<Vec<f64>> {
+        let request: Arc<[u8]> = self.request(model, false).into();
+        let (address, name) = (self.address, self.name.clone());
+        on_own_thread(async move {
+            let mut tasks = tokio::task::JoinSet::new();
+            for _ in 0..connections {
+                let (request, more) = (Arc::clone(&request), Arc::clone(&more));
+                tasks.spawn(async move { ask(address, &request, &*more).await });
+            }
+            let mut all = Vec::new();
+            while let Some(done) = tasks.join_next().await {
+                all.extend(done?.map_err(|error| format!("{name}: {error}"))?);
+            }
+            Ok(all)
+        })
+    }
+
+    /// Streams one after the other: the time to each first frame, and by how much each further frame comes later than
+    /// the upstream sends it, counted from the first.
+    pub fn streams(&self, length: Duration) -> Outcome<(Vec<f64>, Vec<f64>)> {
+        let request = self.request(super::AT_ONCE, true);
+        let (address, name) = (self.address, self.name.clone());
+        on_own_thread(async move {
+            let (mut firsts, mut lates) = (Vec::new(), Vec::new());
+            let end = Instant::now() + length;
+            let mut stream = connect(address).await?;
+            while Instant::now() < end {
+                let asked = Instant::now();
+                stream.write_all(&request).await?;
+                let arrivals = frames(&mut stream).await.map_err(|error| format!("{name}: {error}"))?;
+                firsts.push((arrivals[0] - asked).as_secs_f64() * 1e6);
+                for (number, arrival) in arrivals.iter().enumerate().skip(1) {
+                    let due = arrivals[0] + PAUSE * u32::try_from(number)?;
+                    lates.push(arrival.saturating_duration_since(due).as_secs_f64() * 1e6);
+                }
+            }
+            Ok((firsts, lates))
+        })
+    }
+}
+
+fn on_own_thread<T: Send + 'static>(work: impl Future<Output = Outcome<T>> + Send + 'static) -> Outcome<T> {
+    let thread = std::thread::spawn(move || -> Outcome<T> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+    });
+    thread.join().map_err(|_| "the load generator panicked")?
+}
+
+async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn ask(address: SocketAddr, request: &[u8], more: &(dyn Fn() -> bool + Send + Sync)) -> Outcome<Vec<f64>> {
+    let mut stream = connect(address).await?;
+    let (mut buffer, mut micros) = (Vec::with_capacity(8_192), Vec::new());
+    while more() {
+        let began = Instant::now();
+        stream.write_all(request).await?;
+        buffer.clear();
+        loop {
+            if stream.read_buf(&mut buffer).await? == 0 {
+                return Err("the connection closed in the middle".into());
+            }
+            if whole(&buffer).is_some() {
+                break;
+            }
+        }
+        if !buffer.starts_with(b"HTTP/1.1 200") {
+            return Err(String::from_utf8_lossy(&buffer).into_owned().into());
+        }
+        micros.push(began.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(micros)
+}
+
+/// When each frame with a word arrived.
+async fn frames(stream: &mut TcpStream) -> Outcome<Vec<Instant>> {
+    let mut buffer = Vec::with_capacity(32 << 10);
+    let (mut arrivals, mut looked) = (Vec::with_capacity(FRAMES), 0);
+    loop {
+        if stream.read_buf(&mut buffer).await? == 0 {
+            return Err("the stream closed in the middle".into());
+        }
+        let now = Instant::now();
+        const WORD: &[u8] = b"\"content\":\" word";
+        while let Some(at) = buffer[looked..].windows(WORD.len()).position(|part| part == WORD) {
+            arrivals.push(now);
+            looked += at + WORD.len();
+        }
+        if buffer.ends_with(b"0\r\n\r\n") {
+            if arrivals.len() != FRAMES {
+                return Err(format!("{} frames came: {}", arrivals.len(), String::from_utf8_lossy(&buffer)).into());
+            }
+            return Ok(arrivals);
+        }
+    }
+}
