@@ -58,3 +58,12 @@ fn the_reference_names_every_setting_and_reads_back() {
     }
     assert_eq!(read(&text).expect("the reference is a valid file").config, Config::default());
 }
+
+#[test]
+fn an_address_with_a_password_is_refused_and_not_repeated() {
+    let text = "database: {url: 'postgres://u:hunter2@h/d'}\nqueue:\n  url: redis://:hunter2@h\n";
+    let found = read(text).expect_err("passwords stand there");
+    assert_eq!(found.iter().map(|d| d.path.as_str()).collect::<Vec<_>>(), ["database.url", "queue.url"]);
+    assert!(!format!("{found:?}").contains("hunter2"));
+    assert!(read("database: {url: '${env:DB}'}\nqueue: {url: 'redis://:${file:/run/pw}@h'}\n").is_ok());
+}

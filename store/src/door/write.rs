@@ -1,6 +1,6 @@
 //! What the door writes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use tidemill_dag::{
     id::{Attempt, Ordinal, RunId, TaskKey, Ticket, VersionId},
@@ -14,7 +14,7 @@ use tidemill_dag::{
 use super::{After, Door, Note};
 use crate::{
     StoreError, Transport,
-    db::{Arg, Batch, Sql, Tx, batch, json},
+    db::{Arg, Batch, Columns, Sql, Tx, batch, json},
     work::{Outcome, Report},
 };
 
@@ -134,12 +134,24 @@ impl Door<'_> {
     /// Writes everything that was decided.
     pub async fn write(mut self) -> Result<After, StoreError> {
         let settled = std::mem::replace(&mut self.work, tidemill_dag::state::Work::new(self.now)).finish();
-        self.write_tasks(&settled.tasks).await?;
+        let rows = Rows {
+            tasks: self.task_rows(&settled.tasks),
+            runs: self.run_rows(&settled.runs),
+            events: self.event_rows(&settled.moves).input,
+        };
+        rows.write(self.tx).await?;
         self.write_items(&settled.born).await?;
         std::mem::take(&mut self.notes.loaded).write(self.tx).await?;
-        self.write_runs(&settled.runs).await?;
+        let offers = settled.tickets.into_iter().filter_map(|ticket| {
+            let about = self.about.get(&ticket.task)?;
+            Some(Offer { queue: about.queue.clone(), priority: about.priority, ticket })
+        });
+        Ok(After { offers: offers.collect(), later: self.later })
+    }
+
+    fn event_rows(&mut self, moves: &[Move]) -> EventRows {
         let mut events = EventRows::at(self.now);
-        for step in &settled.moves {
+        for step in moves {
             let note = match step {
                 Move::Task { task, on, .. } => self.notes.events.remove(&(*task, *on)).unwrap_or_default(),
                 Move::Run { run, .. } => {
@@ -149,15 +161,10 @@ impl Door<'_> {
             };
             events.add(step, &note);
         }
-        events.write(self.tx).await?;
-        let offers = settled.tickets.into_iter().filter_map(|ticket| {
-            let about = self.about.get(&ticket.task)?;
-            Some(Offer { queue: about.queue.clone(), priority: about.priority, ticket })
-        });
-        Ok(After { offers: offers.collect(), later: self.later })
+        events
     }
 
-    async fn write_tasks(&mut self, changes: &[Change<TaskView>]) -> Result<(), StoreError> {
+    fn task_rows(&self, changes: &[Change<TaskView>]) -> Batch {
         let mut input = Batch::default();
         for Change { before, after } in changes {
             let key = after.key;
@@ -191,10 +198,10 @@ impl Door<'_> {
                 .set("reason", self.notes.reasons.get(&key).map(String::as_str))
                 .set("items", after.items);
         }
-        exactly(self.tx, "write tasks", TASKS, &input).await
+        input
     }
 
-    async fn write_runs(&mut self, changes: &[Change<RunView>]) -> Result<(), StoreError> {
+    fn run_rows(&self, changes: &[Change<RunView>]) -> Batch {
         let mut input = Batch::default();
         for Change { before, after } in changes {
             let reason = self.notes.runs.get(&after.id).filter(|_| after.state == RunState::Cancelled);
@@ -211,7 +218,7 @@ impl Door<'_> {
                 .set("finished_at", after.state.is_finished().then_some(self.now))
                 .set("reason", reason.map(String::as_str));
         }
-        exactly(self.tx, "write runs", RUNS, &input).await
+        input
     }
 }
 
@@ -232,6 +239,58 @@ pub(crate) fn started(run: &RunView, now: Timestamp) -> Option<Timestamp> {
         RunState::Running | RunState::Succeeded | RunState::Failed => Some(now),
         RunState::Queued | RunState::Cancelled => None,
     }
+}
+
+/// What one transaction of the door writes.
+struct Rows {
+    tasks: Batch,
+    runs: Batch,
+    events: Batch,
+}
+
+/// PostgreSQL writes all three in one round trip. Each part is one of the statements above, with a parameter of its own.
+static TOGETHER: LazyLock<Sql> = LazyLock::new(|| {
+    let part = |sql: Sql, place: &str| format!("({} RETURNING 1)", sql.postgres.replace("$1", place));
+    let text = format!(
+        "WITH tasks_written AS {}, runs_written AS {}, events_written AS {} \
+         SELECT (SELECT count(*) FROM tasks_written), (SELECT count(*) FROM runs_written)",
+        part(TASKS, "$1"),
+        part(RUNS, "$2"),
+        part(EVENTS, "$3")
+    );
+    Sql { sqlite: "", postgres: text.leak() }
+});
+
+impl Rows {
+    /// Fewer rows than expected mean that somebody else changed one of them meanwhile.
+    async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let Self { tasks, runs, events } = self;
+        if tasks.is_empty() && runs.is_empty() && events.is_empty() {
+            return Ok(());
+        }
+        if let Tx::Sqlite(_) = tx {
+            exactly(tx, "write tasks", TASKS, tasks).await?;
+            exactly(tx, "write runs", RUNS, runs).await?;
+            return write_events(tx, events).await;
+        }
+        let args = [tasks.arg(), runs.arg(), events.arg()];
+        let written = tx.rows("write tasks, runs and events", *TOGETHER, &args).await?;
+        let row = written.first().ok_or(StoreError::Contended { action: "write tasks" })?;
+        let mut counts = Columns::of(row, "tasks");
+        let (some, others): (i64, i64) = (counts.next("tasks")?, counts.next("runs")?);
+        if u64::try_from(some) == Ok(tasks.len()) && u64::try_from(others) == Ok(runs.len()) {
+            Ok(())
+        } else {
+            Err(StoreError::Contended { action: "write tasks and runs" })
+        }
+    }
+}
+
+async fn write_events(tx: &mut Tx, events: &Batch) -> Result<(), StoreError> {
+    if !events.is_empty() {
+        tx.run("write the audit trail", EVENTS, &[events.arg()]).await?;
+    }
+    Ok(())
 }
 
 /// Runs a guarded update; fewer rows than expected mean that somebody else changed one of them meanwhile.
@@ -286,10 +345,7 @@ impl EventRows {
     }
 
     pub async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        if !self.input.is_empty() {
-            tx.run("write the audit trail", EVENTS, &[self.input.arg()]).await?;
-        }
-        Ok(())
+        write_events(tx, &self.input).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Durable orchestration, embedded and over servers: W1 to W5, decisions, throughput, validation, idle memory, cold start.
 
 mod cold;
+mod crowds;
 mod decisions;
 mod floors;
 mod killed;
@@ -21,6 +22,7 @@ pub async fn run(options: &Options) -> Outcome<()> {
     if options.on != Some(On::Cluster) {
         let mut lines = workloads::measure(options, &Ground::Embedded).await?;
         lines.extend(decisions::measure(options, &Ground::Embedded).await?);
+        lines.extend(crowds::measure(options, &Ground::Embedded).await?);
         lines.extend(cold::measure(options).await?);
         let settings = settings(options, &Ground::Embedded).await?;
         reports.push(Report { title: "Orchestration, embedded", settings, lines });
@@ -29,6 +31,7 @@ pub async fn run(options: &Options) -> Outcome<()> {
         let ground = Ground::cluster()?;
         let mut lines = workloads::measure(options, &ground).await?;
         lines.extend(decisions::measure(options, &ground).await?);
+        lines.extend(crowds::measure(options, &ground).await?);
         lines.extend(killed::measure(options, &ground).await?);
         let settings = settings(options, &ground).await?;
         reports.push(Report { title: "Orchestration over PostgreSQL and Redis", settings, lines });

@@ -3,7 +3,8 @@
 use std::{
     ffi::OsStr,
     fs, io,
-    os::unix::fs::chown,
+    net::TcpListener,
+    os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::{
@@ -17,7 +18,7 @@ use nix::sys::signal::Signal;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
-use crate::process::Process;
+use crate::{process::Process, tls::Certificates};
 
 /// Whether what is committed survives a power cut. Tests of behaviour need not; measurements do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +60,14 @@ pub struct Postgres {
     user: Option<Account>,
     server: PathBuf,
     settings: Vec<String>,
+    port: u16,
     databases: AtomicU32,
 }
 
 const USER: &str = "tidemill";
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Part of the name of the socket.
+const PORT: u16 = 5432;
 
 impl Postgres {
     /// The server that all tests of one process share; it flushes nothing.
@@ -82,6 +86,44 @@ impl Postgres {
 
     /// Starts one that takes so many connections at most.
     pub fn start_for(durability: Durability, connections: u32) -> Result<Self, PostgresError> {
+        let server = Self::prepare(durability, connections)?;
+        server.again()?;
+        Ok(server)
+    }
+
+    /// Starts one that strangers reach by TLS and with a password only, on a port of 127.0.0.1; with the certificates that
+    /// it proves itself with.
+    pub async fn start_guarded(password: &str) -> Result<(Self, Certificates), PostgresError> {
+        let mut server = Self::prepare(Durability::Lost, 50)?;
+        let folder = server.process.folder();
+        let files = Certificates::write(folder)?;
+        fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600))?;
+        let rules = folder.join("data/pg_hba.conf");
+        fs::write(&rules, "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")?;
+        if let Some(user) = &server.user {
+            for file in [&files.certificate, &files.key, &rules] {
+                chown(file, Some(user.uid), Some(user.gid))?;
+            }
+        }
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let (certificate, key) = (files.certificate.display(), files.key.display());
+        server.settings.retain(|setting| !setting.starts_with("listen_addresses"));
+        server.settings.extend([
+            "listen_addresses=127.0.0.1".to_owned(),
+            format!("port={port}"),
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={certificate}"),
+            format!("ssl_key_file={key}"),
+        ]);
+        server.port = port;
+        server.again()?;
+        let mut session = PgConnection::connect(&server.url("postgres")).await?;
+        session.execute(AssertSqlSafe(format!("ALTER ROLE {USER} PASSWORD '{password}'"))).await?;
+        session.close().await?;
+        Ok((server, files))
+    }
+
+    fn prepare(durability: Durability, connections: u32) -> Result<Self, PostgresError> {
         let initdb = find("initdb")?;
         let server = find("postgres")?;
         let folder = TempDir::with_prefix("tidemill-pg-")?;
@@ -94,9 +136,7 @@ impl Postgres {
         finished("initdb", as_user(&user, &initdb).args(args).arg(&data).output()?)?;
         let process = Process::new(folder, Signal::SIGQUIT)?;
         let settings = settings(durability, connections);
-        let server = Self { process, user, server, settings, databases: AtomicU32::new(0) };
-        server.again()?;
-        Ok(server)
+        Ok(Self { process, user, server, settings, port: PORT, databases: AtomicU32::new(0) })
     }
 
     /// Starts it again after [`Postgres::stop`] or [`Postgres::crash`], with all that was committed.
@@ -164,7 +204,12 @@ impl Postgres {
 
     /// The address of a database by name.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}@localhost/{database}?host={}", self.process.folder().display())
+        format!("postgres://{USER}@localhost:{}/{database}?host={}", self.port, self.process.folder().display())
+    }
+
+    /// The port of a server that [`Postgres::start_guarded`] started.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The folder of its socket.
