@@ -1,6 +1,8 @@
 //! An answer in pieces, pulled by whoever reads it: nothing is read ahead, so memory is bounded by one piece, and
 //! when the reader goes away the provider's connection closes.
 
+mod seen;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -21,9 +23,10 @@ use crate::masks;
 use crate::request::{Format, Part, Request};
 use crate::upstream::Pace;
 use crate::usage::Usage;
-use crate::validate::{self, LoopWatch};
+use crate::validate;
 use crate::wire::ReadStream;
 use crate::wire::sse::{self, Splitter};
+use seen::Seen;
 
 /// Frames as they came, and what they say.
 #[derive(Debug, Default)]
@@ -63,16 +66,6 @@ struct Source {
     came: u64,
     total: u64,
     most: u64,
-}
-
-/// What was seen so far.
-struct Seen {
-    usage: Option<Usage>,
-    finish: Option<Finish>,
-    anything: bool,
-    watch: LoopWatch,
-    collect: bool,
-    answer: Answer,
 }
 
 /// What happens at the end.
@@ -137,19 +130,11 @@ impl AnswerStream {
     }
 
     fn empty(collect: bool) -> Self {
-        let answer = Answer {
-            id: String::new(),
-            model: String::new(),
-            parts: Vec::new(),
-            finish: Finish::Stop,
-            usage: Usage::default(),
-        };
-        let watch = LoopWatch::default();
         Self {
             source: None,
             ready: None,
             failing: None,
-            seen: Seen { usage: None, finish: None, anything: false, watch, collect, answer },
+            seen: Seen::new(collect),
             format: Format::Text,
             native: false,
             hide_usage: false,
@@ -408,58 +393,6 @@ impl Drop for AnswerStream {
         if let (Some(source), Some(after)) = (self.source.take(), &mut self.after) {
             let micros = source.held.hold.reserved().micros;
             after.ended(Usage::default(), micros, self.first_piece, Some(tidemill_dag::codes::tm11::CUT_ANSWER));
-        }
-    }
-}
-
-impl Seen {
-    fn see(&mut self, event: &Event) -> Result<(), Failure> {
-        match event {
-            Event::Text(text) => {
-                self.anything = true;
-                if self.watch.push(text) {
-                    return Err(Failure::Looping);
-                }
-            }
-            Event::ToolArguments { text, .. } => {
-                if self.watch.push(text) {
-                    return Err(Failure::Looping);
-                }
-            }
-            Event::ToolStart { .. } => self.anything = true,
-            Event::Refusal(_) => self.finish = Some(Finish::Refused),
-            Event::Finish(finish) if self.finish != Some(Finish::Refused) => self.finish = Some(*finish),
-            Event::Usage(usage) => self.usage = Some(*usage),
-            Event::Start { .. } | Event::Finish(_) => {}
-        }
-        if self.collect {
-            self.collect(event);
-        }
-        Ok(())
-    }
-
-    fn collect(&mut self, event: &Event) {
-        let answer = &mut self.answer;
-        match event {
-            Event::Start { id, model } => (answer.id, answer.model) = (id.clone(), model.clone()),
-            Event::Text(more) => match answer.parts.last_mut() {
-                Some(Part::Text(text)) => text.push_str(more),
-                _ => answer.parts.push(Part::Text(more.clone())),
-            },
-            Event::ToolStart { id, name, .. } => {
-                answer.parts.push(Part::ToolCall { id: id.clone(), name: name.clone(), arguments: String::new() });
-            }
-            Event::ToolArguments { index, text } => {
-                let mut calls = answer.parts.iter_mut().filter_map(|part| match part {
-                    Part::ToolCall { arguments, .. } => Some(arguments),
-                    _ => None,
-                });
-                if let Some(arguments) = calls.nth(*index) {
-                    arguments.push_str(text);
-                }
-            }
-            Event::Finish(finish) => answer.finish = *finish,
-            Event::Refusal(_) | Event::Usage(_) => {}
         }
     }
 }

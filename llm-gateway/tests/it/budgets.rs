@@ -164,7 +164,11 @@ async fn both_ledgers_count_alike() {
             // Dropped without a settlement it is spent, for ever where there is no window.
             let mut error = take(1).await.expect_err("all is spent");
             for _ in 0..500 {
-                if error.retry_after().is_some_and(|after| after > Duration::from_secs(1)) == per.is_some() {
+                let settled = match (per, error.retry_after()) {
+                    (None, hint) => hint.is_none(),
+                    (Some(_), hint) => hint.is_some_and(|after| after > Duration::from_secs(1)),
+                };
+                if settled {
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(2)).await;
