@@ -168,20 +168,16 @@ impl Gateway {
         self.vectors(caller, request, None, Instant::now()).await.map_err(|failed| failed.0)
     }
 
-    /// Which route a request would take, and why. Nothing is sent, reserved or drawn: shares stand in the order of the
-    /// configuration.
+    /// Which route a request would take, and why. Nothing is sent, reserved or drawn: the largest share stands
+    /// first.
     ///
     /// # Errors
     /// There is no such model, or nothing that fits is available.
     pub fn explain(&self, caller: &Caller, request: &Request) -> Result<Explained, GatewayError> {
         let tokens = (prompt_bound(request, self.shared.config.ledger.image_tokens), estimate(request));
         let signals = Signals::of(request, tokens.1);
-        let mut drawn = 1.0;
-        // Falling draws keep the order that is written.
-        let draw = || {
-            drawn *= 0.5;
-            drawn
-        };
+        // The same draw for each puts the largest share first.
+        let draw = || 0.5;
         let plan =
             self.shared.plan(caller, &request.model, tokens, request.max_tokens, false, || signals.clone(), draw)?;
         let now = self.shared.outside.clock.now();
