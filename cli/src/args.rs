@@ -122,6 +122,16 @@ signal gives them back at once.")]
     Server(ServerArgs),
     /// List workers: where they are, what they serve, when they were last heard of.
     Workers,
+    /// Say how long runs, tasks and waits took, and how many failed, per pipeline.
+    #[command(after_help = "Examples:
+  tidemill stats
+  tidemill stats --since 30d --json")]
+    Stats(Stats),
+    /// Show where events go (Kafka, webhooks, records): how far each sink is, and what was given up.
+    #[command(after_help = "Examples:
+  tidemill events
+  tidemill events --lost")]
+    Events(Events),
     /// Remove what is older than it is to be kept, and files that no result names.
     #[command(after_help = "Examples:
   tidemill gc --dry-run     # say what would go
@@ -322,6 +332,28 @@ pub struct ServerArgs {
     /// Where the API listens: an address of this machine alone.
     #[arg(long, default_value = "127.0.0.1:8451", value_name = "ADDRESS")]
     pub listen: SocketAddr,
+}
+
+/// `stats`.
+#[derive(Debug, Args)]
+pub struct Stats {
+    /// What ended since then.
+    #[arg(long, value_name = "LENGTH", default_value = "7d")]
+    pub since: tidemill_dag::time::Span,
+}
+
+/// `events`.
+#[derive(Debug, Args)]
+pub struct Events {
+    /// List deliveries that were given up instead, the newest first.
+    #[arg(long)]
+    pub lost: bool,
+    /// Continue behind this one.
+    #[arg(long, value_name = "ID", requires = "lost")]
+    pub before: Option<i64>,
+    /// At most so many.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    pub limit: u32,
 }
 
 /// `gc`.

@@ -8,6 +8,7 @@ mod connections;
 mod dev;
 mod doctor;
 mod errors;
+mod events;
 mod explain;
 mod gateway;
 mod gc;
@@ -20,6 +21,7 @@ mod run;
 mod runs;
 mod schema;
 mod show;
+mod stats;
 mod validate;
 mod workers;
 
@@ -54,6 +56,8 @@ pub async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Hooks(args) => hooks::run(&project()?, args, out).await,
         Command::Gateway(args) => gateway::run(project, args, out).await,
         Command::Doctor => doctor::run(&project()?, out).await,
+        Command::Stats(args) => stats::run(&project()?, args, out).await,
+        Command::Events(args) => events::run(&project()?, args, out).await,
         Command::Gc(args) => gc::run(&project()?, args, out).await,
         Command::Show(args) => show::run(&project()?, args, out).await,
         Command::Errors(args) => errors::run(args, out),

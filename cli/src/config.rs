@@ -4,10 +4,12 @@
 mod blobs;
 mod database;
 mod engine;
+mod events;
 mod queue;
 mod read;
 mod retention;
 mod state;
+mod telemetry;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -20,10 +22,12 @@ use tidemill_dag::spec::Defaults;
 pub use blobs::{BlobsKind, BlobsSection};
 pub use database::DatabaseSection;
 pub use engine::EngineSection;
+pub use events::EventsSection;
 pub use queue::QueueSection;
 pub use read::{ReadConfig, read};
 pub use retention::RetentionSection;
 pub use state::{StateFolders, StateSection};
+pub use telemetry::TelemetrySection;
 pub use worker::WorkerSection;
 
 /// The file's name.
@@ -45,6 +49,10 @@ pub struct Config {
     pub blobs: BlobsSection,
     /// How long things are kept.
     pub retention: RetentionSection,
+    /// Where events are told.
+    pub events: EventsSection,
+    /// How runs and tasks are recorded.
+    pub telemetry: TelemetrySection,
     /// The worker of this process.
     pub worker: WorkerSection,
     /// The engine that runs SQL.

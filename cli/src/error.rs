@@ -8,8 +8,10 @@ use tidemill_connectors::ConnectorError;
 use tidemill_dag::codes::{tm09, tm14};
 use tidemill_dag::diagnostic::Diagnostic;
 use tidemill_generator::Refusal;
+use tidemill_scheduler::relay::{KafkaError, WebhookError};
 use tidemill_store::StoreError;
 use tidemill_store::blobs::S3Error;
+use tidemill_telemetry::RecordsError;
 
 /// How the process ends; scripts may rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +113,15 @@ pub enum CliError {
     /// Whoever read our output has gone; not worth a word.
     #[error("nobody reads the output any more")]
     Closed,
+    /// Kafka cannot be used.
+    #[error(transparent)]
+    Kafka(KafkaError),
+    /// A receiver of webhooks cannot be used.
+    #[error(transparent)]
+    Webhook(WebhookError),
+    /// Records cannot be kept or read.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
     /// The bucket for data sets cannot be used.
     #[error(transparent)]
     S3(#[from] S3Error),
@@ -172,6 +183,9 @@ impl CliError {
                 tm09::MACHINE
             }
             Self::S3(error) => error.code(),
+            Self::Kafka(_) => tm14::KAFKA,
+            Self::Webhook(_) => tm14::WEBHOOK,
+            Self::Records(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Connector(error) => error.code(),
             Self::Connectors(errors) => errors.first().map_or(tm09::MACHINE, ConnectorError::code),
@@ -215,6 +229,8 @@ impl CliError {
             | Self::NoCluster { .. }
             | Self::S3(_)
             | Self::Gateway(_)
+            | Self::Kafka(_)
+            | Self::Webhook(_)
             | Self::Connectors(_) => Exit::Usage,
             Self::Definitions(_) => Exit::Invalid,
             Self::NotUnderstood(_) => Exit::NotUnderstood,
@@ -225,6 +241,7 @@ impl CliError {
             | Self::Output { .. }
             | Self::Json { .. }
             | Self::Store(_)
+            | Self::Records(_)
             | Self::Connector(_)
             | Self::Engine(_) => Exit::Failed,
             Self::Closed => Exit::Ok,
@@ -257,6 +274,7 @@ impl CliError {
             Self::QueueAddress(_) => Some("`tidemill errors TM1401` shows how addresses are written".into()),
             Self::Connector(error) => error.help(),
             Self::S3(error) => Some(error.help().into()),
+            Self::Records(_) => Some("check the section `telemetry` of the settings".into()),
             Self::Store(StoreError::PlaceTaken { .. }) => {
                 Some("give this installation a `blobs.prefix` of its own; or, if the other one is gone for good, run `tidemill gc --adopt`".into())
             }
@@ -274,6 +292,8 @@ impl CliError {
             | Self::Output { .. }
             | Self::Json { .. }
             | Self::Closed
+            | Self::Kafka(_)
+            | Self::Webhook(_)
             | Self::Store(_)
             | Self::Connectors(_)
             | Self::Start(_)

@@ -14,6 +14,7 @@ mod error;
 mod near;
 mod node;
 mod out;
+mod outside;
 mod preview;
 mod progress;
 mod project;

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::config::BlobsKind;
 use crate::drive::Signals;
 use crate::error::CliError;
+use crate::outside::Outside;
 use crate::project::Project;
 
 /// What a process takes upon itself.
@@ -66,6 +67,7 @@ pub struct Node {
     scheduler: Option<JoinHandle<()>>,
     worker: Option<JoinHandle<()>>,
     collector: Option<JoinHandle<()>>,
+    outside: Option<Outside>,
     /// Let go of last: until then, this process counts as alive.
     _presence: Arc<Presence>,
 }
@@ -122,7 +124,21 @@ impl Node {
             let (retention, every) = (retention.lengths(), retention.every.0);
             tokio::spawn(Collector { store: store.clone(), blobs, retention, every }.run(shutdown.clone()))
         });
-        Ok(Self { id: me, bell, scheduler, worker, collector, store, shutdown, hurry, _presence: presence })
+        let outside = match role {
+            Role::Drive => None,
+            Role::Serve | Role::Worker | Role::Scheduler | Role::Server => {
+                Some(Outside::start(project, (&store, &me), role.schedules(cluster), &shutdown).await?)
+            }
+        };
+        Ok(Self { id: me, bell, scheduler, worker, collector, outside, store, shutdown, hurry, _presence: presence })
+    }
+
+    /// `/metrics` of this process.
+    pub fn metrics(&self) -> axum::Router {
+        match &self.outside {
+            Some(outside) => crate::outside::router(self.store.clone(), outside.metrics.clone()),
+            None => axum::Router::new(),
+        }
     }
 
     /// The part that stopped although nobody asked it to.
@@ -155,6 +171,9 @@ impl Node {
         self.shutdown.cancel();
         for part in [self.worker, self.scheduler, self.collector].into_iter().flatten() {
             let _ = part.await;
+        }
+        if let Some(outside) = self.outside {
+            outside.stop().await;
         }
         self.store.resign().await;
     }

@@ -8,6 +8,7 @@ mod collector;
 pub mod due;
 mod error;
 pub mod presence;
+pub mod relay;
 mod scheduler;
 mod wakes;
 

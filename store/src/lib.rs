@@ -19,6 +19,7 @@ mod door;
 mod error;
 mod leader;
 mod log;
+mod outbox;
 mod planned;
 mod read;
 mod run;
@@ -37,11 +38,12 @@ pub use causes::{LETTERS_KEPT, Letter, LetterKind, Named, NewLetter};
 pub use collect::{Collected, Retention};
 pub use error::StoreError;
 pub use log::{LogLine, LogQuery, LogStream, StoredLine};
+pub use outbox::{Cursor, LostDelivery, OutEvent, OutTask, SinkRecord, SinkState, Start};
 pub use run::{
     Created, EventRecord, Interval, ItemCounts, NewRun, NewTask, Page, RunFilter, RunRecord, TaskFailure, TaskRecord,
     TriggerKind,
 };
-pub use status::{DatabaseFacts, Pulse, WorkerRecord};
+pub use status::{Counts, DatabaseFacts, Pulse, WorkerRecord};
 pub use store::Store;
 pub use token::{NewToken, TokenRecord};
 pub use transport::{Condition, DEFAULT_QUEUE, InProcess, Transport, TransportError};

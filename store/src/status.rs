@@ -21,6 +21,19 @@ pub struct Pulse {
     pub overdue_since: Option<Timestamp>,
 }
 
+/// How many there are of what has not ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Runs by state.
+    pub runs: Vec<(String, u64)>,
+    /// Tasks by state, without those that wait for others.
+    pub tasks: Vec<(String, u64)>,
+    /// Tasks that any worker may take, by queue; the longest queues first, at most a hundred.
+    pub queues: Vec<(String, u64)>,
+    /// Deliveries of events that were given up.
+    pub lost_deliveries: u64,
+}
+
 /// A worker process that holds something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WorkerRecord {
@@ -65,7 +78,38 @@ const FACTS: Sql = Sql {
                (SELECT MAX(version) FROM _sqlx_migrations WHERE success)",
 };
 
+const OPEN_RUNS: &str = "SELECT state, COUNT(*) FROM runs WHERE finished_at IS NULL GROUP BY state ORDER BY state";
+
+const OPEN_TASKS: &str = "SELECT 'ready', COUNT(*) FROM tasks WHERE state = 'ready' \
+                          UNION ALL SELECT 'running', COUNT(*) FROM tasks WHERE state = 'running' \
+                          UNION ALL SELECT 'waiting', COUNT(*) FROM tasks WHERE state = 'waiting'";
+
+const QUEUES: &str =
+    "SELECT queue, COUNT(*) FROM tasks WHERE state = 'ready' GROUP BY queue ORDER BY COUNT(*) DESC, queue LIMIT 100";
+
+const LOST: &str = "SELECT 'lost', COUNT(*) FROM lost_deliveries";
+
 impl Store {
+    /// How many runs and tasks there are that have not ended.
+    pub async fn counts(&self) -> Result<Counts, StoreError> {
+        let lost = self.counted(LOST).await?;
+        Ok(Counts {
+            runs: self.counted(OPEN_RUNS).await?,
+            tasks: self.counted(OPEN_TASKS).await?,
+            queues: self.counted(QUEUES).await?,
+            lost_deliveries: lost.first().map_or(0, |(_, count)| *count),
+        })
+    }
+
+    async fn counted(&self, sql: &'static str) -> Result<Vec<(String, u64)>, StoreError> {
+        let pair = |row| {
+            let mut columns = Columns::of(row, "counts");
+            let (name, count): (String, i64) = (columns.next("name")?, columns.next("count")?);
+            Ok((name, u64::try_from(count).unwrap_or(0)))
+        };
+        self.desk.db.read("count what is open", sql, &[]).await?.iter().map(pair).collect()
+    }
+
     /// Asks the database something small; returns how long the answer took.
     pub async fn ping(&self) -> Result<Duration, StoreError> {
         let start = self.desk.clock.now();

@@ -12,6 +12,7 @@ mod items;
 mod leading;
 mod life;
 mod logs;
+mod outbox;
 mod plans;
 mod races;
 mod schema;
@@ -65,6 +66,8 @@ cases! {
     items: a_list_is_worked_off_and_collected, no_more_items_run_at_once_than_may, a_resume_repeats_only_what_failed,
         a_cancelled_run_takes_its_items_along, a_list_is_stored_once_or_not_at_all,
         lists_do_not_get_into_each_others_way, long_lists;
+    outbox: every_event_is_read_once_in_order, a_sink_is_one_process_at_a_time, a_new_sink_may_begin_with_what_comes,
+        a_delivery_that_is_given_up_is_listed, a_reader_passes_over_nothing;
     collect: old_data_sets_go_after_a_time_of_grace, a_resume_keeps_what_was_marked, what_is_removed_cannot_be_resumed,
         what_nobody_names_goes_and_what_is_named_stays, a_data_set_that_another_run_names_stays,
         a_dry_run_changes_nothing, old_lines_and_events_go, another_installations_place_is_left_alone,

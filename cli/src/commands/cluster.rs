@@ -48,7 +48,7 @@ pub async fn server(project: Project, args: ServerArgs, out: Out) -> Result<Exit
     };
     let shutdown = CancellationToken::new();
     let stopped = shutdown.clone();
-    let server = axum::serve(listener, tidemill_api::router(api))
+    let server = axum::serve(listener, tidemill_api::router(api).merge(node.metrics()))
         .with_graceful_shutdown(async move { stopped.cancelled().await });
     let server = tokio::spawn(async move { server.await });
     ready(Role::Server, json!({"url": format!("http://{bound}")}), out)?;

@@ -36,7 +36,7 @@ pub async fn run(project: Project, args: Dev, out: Out) -> Result<Exit, CliError
     };
     let shutdown = CancellationToken::new();
     let stopped = shutdown.clone();
-    let server = axum::serve(listener, tidemill_api::router(api))
+    let server = axum::serve(listener, tidemill_api::router(api).merge(node.metrics()))
         .with_graceful_shutdown(async move { stopped.cancelled().await });
     let server = tokio::spawn(async move { server.await });
     greet(&project, &format!("http://{bound}"), start, out)?;

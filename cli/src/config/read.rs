@@ -149,11 +149,17 @@ fn connections(
     ready
 }
 
+fn problems(config: &Config) -> Vec<(&'static str, &'static str)> {
+    let sections =
+        [config.blobs.problems(), config.retention.problems(), config.events.problems(), config.telemetry.problems()];
+    sections.concat()
+}
+
 fn limits(config: &Config, places: &Places, found: &mut Vec<Diagnostic>) {
     let mut low = |path: &str, message: &str| {
         found.push(Diagnostic::error(tm09::BAD_SETTING, places.of(path), path, message));
     };
-    for (path, message) in config.blobs.problems().into_iter().chain(config.retention.problems()) {
+    for (path, message) in problems(config) {
         low(path, message);
     }
     if config.worker.slots == Some(0) {

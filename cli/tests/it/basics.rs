@@ -2,7 +2,7 @@ use std::process::Stdio;
 
 use crate::place::{Place, REVENUE, parquet_rows};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 20] = [
     "ask",
     "validate",
     "plan",
@@ -19,6 +19,8 @@ const COMMANDS: [&str; 18] = [
     "dev",
     "doctor",
     "gc",
+    "stats",
+    "events",
     "show",
     "errors",
 ];

@@ -8,4 +8,7 @@ codes! {
     S3_NO_BUCKET: "TM1423" = "There is no such bucket",
     PLACE_TAKEN: "TM1424" = "The place for blobs belongs to another installation",
     BLOBS_REMOVED: "TM1425" = "What the run needs was removed because of its age",
+    KAFKA: "TM1430" = "The settings of Kafka cannot be used",
+    WEBHOOK: "TM1431" = "A webhook out cannot be used",
+    RECORDS: "TM1440" = "Records of runs and tasks cannot be kept or read",
 }

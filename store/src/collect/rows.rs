@@ -18,10 +18,13 @@ const LINES: Sql = Sql {
 
 const OLD_LINES: &str = "SELECT COUNT(*) FROM logs WHERE at < $1";
 
-/// Runs that ended before `$1` and still have their events, the oldest first.
+/// Runs that ended before `$1` and still have their events, the oldest first. A sink that nobody has served since then holds
+/// nothing back any more.
 const WITH_EVENTS: &str = "SELECT r.id, (SELECT COUNT(*) FROM events AS e WHERE e.run_id = r.id) FROM runs AS r \
                            WHERE r.finished_at < $1 AND NOT EXISTS (SELECT 1 FROM aged_runs AS a WHERE a.run_id = r.id \
-                           AND a.events_removed_at IS NOT NULL) ORDER BY r.finished_at, r.id LIMIT $2";
+                           AND a.events_removed_at IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM event_sinks AS sinks WHERE sinks.seen_at >= $1 \
+                           AND EXISTS (SELECT 1 FROM events AS u WHERE u.run_id = r.id AND (u.tx, u.id) > (sinks.tx, sinks.id))) \
+                           ORDER BY r.finished_at, r.id LIMIT $2";
 
 const LOCK: Sql = Sql {
     sqlite: "SELECT id FROM runs WHERE id = $1 AND finished_at < $2",

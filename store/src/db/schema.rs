@@ -25,6 +25,7 @@ macro_rules! steps {
             50 "0050_version_states",
             51 "0051_api_tokens",
             60 "0060_retention",
+            61 "0061_outbox",
         )
     };
     ($folder:literal: $($number:literal $name:literal),* $(,)?) => {

@@ -6,5 +6,6 @@ mod cluster;
 mod examples;
 mod killed;
 mod large;
+mod outside;
 mod readme;
 mod requests;
