@@ -1,5 +1,6 @@
 //! From a definition's text to an active version: read, prove, save, activate.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -18,6 +19,8 @@ use tidemill_store::{NewVersion, Store, StoreError, VersionRecord};
 pub struct Workbench {
     /// The project's connections.
     pub connections: Connections,
+    /// The days of the project's calendars, by name.
+    pub calendars: BTreeMap<String, Vec<String>>,
     /// The project's settings for tasks that do not say otherwise.
     pub defaults: Defaults,
     /// Proves SQL.
@@ -41,7 +44,7 @@ impl Workbench {
         let kind = |(name, c): (&String, &std::sync::Arc<dyn tidemill_connectors::Connection>)| {
             (name.clone(), KnownConnection { kind: c.kind().to_owned(), tables: None })
         };
-        Known { connections: self.connections.0.iter().map(kind).collect() }
+        Known { connections: self.connections.0.iter().map(kind).collect(), calendars: self.calendars.clone() }
     }
 
     /// The connections with their tables. One that does not answer keeps its tables to itself, and the proof tells why.

@@ -140,6 +140,14 @@ signal gives them back at once.")]
 How long things are kept is set in the section `retention` of tidemill.yaml. A server does this by itself, every
 `retention.every`. Data sets go in two steps, `retention.grace` apart; what a run that can go on needs never goes.")]
     Gc(Gc),
+    /// List schedules: when they fire next, what they made last; pause one, or let it go on.
+    #[command(after_help = "Examples:
+  tidemill schedules
+  tidemill schedules pause daily          # its only schedule
+  tidemill schedules resume daily morning # by name, or by place among the triggers, from 0
+
+What passes while a schedule is paused is missed; when it goes on, its `catch_up` says what becomes of that.")]
+    Schedules(Schedules),
     /// Deliveries of webhooks that started no run: list, show, replay; and try a webhook out.
     #[command(subcommand)]
     Hooks(HooksCommand),
@@ -365,6 +373,32 @@ pub struct Gc {
     /// Take the place of data sets over from another installation, which must be gone for good.
     #[arg(long, conflicts_with = "dry_run")]
     pub adopt: bool,
+}
+
+/// `schedules`.
+#[derive(Debug, Args)]
+pub struct Schedules {
+    /// What to do; without it, they are listed.
+    #[command(subcommand)]
+    pub command: Option<SchedulesCommand>,
+}
+
+/// What to do with a schedule.
+#[derive(Debug, Subcommand)]
+pub enum SchedulesCommand {
+    /// Let it fire no more, until it is resumed.
+    Pause(ScheduleRef),
+    /// Let it fire again.
+    Resume(ScheduleRef),
+}
+
+/// A schedule.
+#[derive(Debug, Args)]
+pub struct ScheduleRef {
+    /// The pipeline.
+    pub pipeline: String,
+    /// The schedule: its name, or its place among the triggers, from 0. May be left out where there is one.
+    pub trigger: Option<String>,
 }
 
 /// `hooks`.

@@ -19,6 +19,7 @@ mod plan;
 mod resume;
 mod run;
 mod runs;
+mod schedules;
 mod schema;
 mod show;
 mod stats;
@@ -53,6 +54,7 @@ pub async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Scheduler => cluster::scheduler(project()?, out).await,
         Command::Server(args) => cluster::server(project()?, args, out).await,
         Command::Workers => workers::run(&project()?, out).await,
+        Command::Schedules(args) => schedules::run(&project()?, args, out).await,
         Command::Hooks(args) => hooks::run(&project()?, args, out).await,
         Command::Gateway(args) => gateway::run(project, args, out).await,
         Command::Doctor => doctor::run(&project()?, out).await,

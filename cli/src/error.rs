@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tidemill_api::start::StartError;
 use tidemill_connectors::ConnectorError;
-use tidemill_dag::codes::{tm09, tm14};
+use tidemill_dag::codes::{tm09, tm12, tm14};
 use tidemill_dag::diagnostic::Diagnostic;
 use tidemill_generator::Refusal;
 use tidemill_scheduler::relay::{KafkaError, WebhookError};
@@ -152,6 +152,9 @@ pub enum CliError {
     /// A part of a cluster without a cluster.
     #[error("`tidemill {command}` works together with other processes, and {why}")]
     NoCluster { command: &'static str, why: &'static str },
+    /// A pipeline has no such schedule.
+    #[error("`{pipeline}` has no schedule {}", trigger.as_ref().map_or("that could be meant".to_owned(), |t| format!("`{t}`")))]
+    NoSchedule { pipeline: String, trigger: Option<String>, known: Vec<String> },
     /// A webhook's delivery.
     #[error(transparent)]
     Hook(#[from] tidemill_api::hooks::HookError),
@@ -200,6 +203,7 @@ impl CliError {
             Self::QueueAddress(_) => tm14::QUEUE_ADDRESS,
             Self::NoCluster { .. } => tm14::NO_CLUSTER,
             Self::Hook(error) => error.code(),
+            Self::NoSchedule { .. } => tm12::UNKNOWN_TRIGGER,
             Self::NotUnderstood(refusal) => refusal.problems.first().map_or(tm09::MACHINE, |p| p.code),
         }
     }
@@ -208,6 +212,7 @@ impl CliError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::ReadFile { .. }
+            | Self::NoSchedule { .. }
             | Self::WriteFile { .. }
             | Self::Config(_)
             | Self::NoProject { .. }
@@ -282,6 +287,10 @@ impl CliError {
             Self::Engine(error) => error.help(),
             Self::Hook(error) => error.help(),
             Self::Gateway(error) => error.help().map(str::to_owned),
+            Self::NoSchedule { known, .. } if known.is_empty() => {
+                Some("`tidemill schedules` lists those of active versions".into())
+            }
+            Self::NoSchedule { known, .. } => Some(format!("its schedules: {}", known.join(", "))),
             Self::ReadFile { .. }
             | Self::WriteFile { .. }
             | Self::Config(_)

@@ -4,6 +4,7 @@
 //! `commands::run`, and a case in `tests/it.rs`, which drives the binary.
 
 mod args;
+mod calendars;
 mod clock;
 mod commands;
 mod config;

@@ -10,6 +10,7 @@ use tidemill_engine::{Engine, EngineConfig};
 use tidemill_store::transport::redis::{RedisOptions, RedisTransport};
 use tidemill_store::{InProcess, Store, Transport};
 
+use crate::calendars;
 use crate::clock;
 use crate::config::{self, Config, StateFolders};
 use crate::error::{CliError, Findings};
@@ -90,7 +91,12 @@ impl Project {
     /// What checks definitions.
     pub fn workbench(&self) -> Result<Workbench, CliError> {
         let defaults = self.config.defaults.clone();
-        Ok(Workbench { connections: self.connections()?, defaults, engine: self.engine()? })
+        Ok(Workbench {
+            connections: self.connections()?,
+            calendars: calendars::read(&self.root)?,
+            defaults,
+            engine: self.engine()?,
+        })
     }
 
     /// The address of the database.

@@ -3,6 +3,8 @@
 mod kinds;
 mod triggers;
 
+pub(crate) use triggers::with_calendars;
+
 use std::collections::HashSet;
 
 use crate::{

@@ -26,6 +26,8 @@ pub const MAX_BYTES: usize = 5_000_000;
 pub struct Known {
     /// The connections, by name.
     pub connections: BTreeMap<String, KnownConnection>,
+    /// The days of its calendars, by name.
+    pub calendars: BTreeMap<String, Vec<String>>,
 }
 
 /// What is known about a connection.
@@ -97,6 +99,7 @@ fn prove(
     known: &Known,
     mut report: Report,
 ) -> Result<Compiled, Vec<Diagnostic>> {
+    let pipeline = check::with_calendars(pipeline, known, &mut report);
     check::pipeline(&pipeline, known, &mut report);
     let stand_ins = probe::stand_ins(&pipeline);
     let links = Linker { pipeline: &pipeline, broken, known, report: &mut report, stand_ins, items: false }.all();

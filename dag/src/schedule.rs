@@ -1,11 +1,21 @@
 //! When a cron trigger fires. Pure: the moment to look from is an argument.
 
+pub mod calendar;
 mod cron;
 
-use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use std::time::Duration;
+
+use chrono::{
+    DateTime, Datelike, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc,
+};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-use crate::{spec::CronTrigger, suggest, time::Timestamp};
+use crate::{
+    spec::CronTrigger,
+    suggest,
+    time::{Span, Timestamp},
+};
+use calendar::Calendar;
 use cron::Cron;
 
 /// A cron expression in a time zone, ready to be asked.
@@ -17,6 +27,9 @@ use cron::Cron;
 pub struct Schedule {
     cron: Cron,
     zone: Tz,
+    calendar: Calendar,
+    /// The most that a moment is late, and what the lateness is drawn from.
+    jitter: Option<(Span, String)>,
 }
 
 /// Why a cron trigger is not understood.
@@ -55,7 +68,7 @@ impl Schedule {
         };
         let cron = Cron::parse(expression)
             .map_err(|reason| ScheduleError::Expression { expression: expression.to_owned(), reason })?;
-        Ok(Self { cron, zone })
+        Ok(Self { cron, zone, calendar: Calendar::default(), jitter: None })
     }
 
     /// The schedule of a trigger.
@@ -63,11 +76,91 @@ impl Schedule {
     /// # Errors
     /// An expression or a zone that is not understood.
     pub fn of(trigger: &CronTrigger) -> Result<Self, ScheduleError> {
-        Self::new(&trigger.cron, trigger.timezone.as_deref())
+        let calendar = Calendar::of(trigger);
+        Ok(Self { calendar, ..Self::new(&trigger.cron, trigger.timezone.as_deref())? })
     }
 
-    /// The first fire time after `after`, not counting `after` itself; `None` when there is none left.
+    /// The same, with each moment as late as `jitter` and `seed` say: the same for the same seed and moment.
+    #[must_use]
+    pub fn with_jitter(self, jitter: Option<Span>, seed: &str) -> Self {
+        Self { jitter: jitter.map(|most| (most, seed.to_owned())), ..self }
+    }
+
+    /// When a moment of the schedule fires: then, or a little later.
+    pub fn fires_at(&self, moment: Timestamp) -> Timestamp {
+        let Some((most, seed)) = &self.jitter else { return moment };
+        let most = u64::try_from(most.0.as_micros()).unwrap_or(u64::MAX);
+        let drawn = blake3::hash(format!("{seed}/{}", moment.0).as_bytes());
+        let drawn = drawn.as_bytes().iter().take(8).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+        moment.after(Duration::from_micros(drawn % most.max(1)))
+    }
+
+    /// The most that a moment fires late.
+    pub fn latest(&self) -> Duration {
+        self.jitter.as_ref().map_or(Duration::ZERO, |(most, _)| most.0)
+    }
+
+    /// The first moment after `after`, not counting `after` itself; `None` when there is none left.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
+        if self.calendar.is_plain() {
+            return self.written(after);
+        }
+        if self.calendar.moves() { self.next_moved(after) } else { self.next_open(after) }
+    }
+
+    /// The first moment on a day that is open.
+    fn next_open(&self, after: Timestamp) -> Option<Timestamp> {
+        let mut from = after;
+        loop {
+            let moment = self.written(from)?;
+            let day = self.wall(moment.to_utc()).date();
+            if self.calendar.lands(day) == Some(day) {
+                return Some(moment);
+            }
+            // To the end of the days that are closed, however many moments they have.
+            let next = self.calendar.opens(day.succ_opt()?)?;
+            from = Timestamp(self.begins(next).0.saturating_sub(1)).max(moment);
+        }
+    }
+
+    /// The first moment after those of excepted days were moved; two that meet are one.
+    fn next_moved(&self, after: Timestamp) -> Option<Timestamp> {
+        let today = self.wall(after.to_utc()).date();
+        let mut from = Timestamp(self.begins(self.calendar.reaches_back(today)).0.saturating_sub(1));
+        let mut best: Option<Timestamp> = None;
+        loop {
+            let Some(moment) = self.written(from) else { return best };
+            if best.is_some_and(|best| best <= moment) {
+                return best;
+            }
+            let wall = self.wall(moment.to_utc());
+            if self.calendar.is_over(wall.date()) {
+                return best;
+            }
+            let landed = self
+                .calendar
+                .lands(wall.date())
+                .map(|day| if day == wall.date() { moment } else { self.moment_of(day.and_time(wall.time())).into() });
+            best = best.into_iter().chain(landed.filter(|landed| *landed > after)).min();
+            from = moment;
+        }
+    }
+
+    /// The first moment of a day.
+    fn begins(&self, day: NaiveDate) -> Timestamp {
+        self.moment_of(day.and_time(NaiveTime::MIN)).into()
+    }
+
+    /// When the clock on the wall shows a time; where it is skipped, the first moment after the gap.
+    fn moment_of(&self, wall: NaiveDateTime) -> DateTime<Utc> {
+        match self.zone.from_local_datetime(&wall) {
+            MappedLocalTime::Single(moment) | MappedLocalTime::Ambiguous(moment, _) => moment.to_utc(),
+            MappedLocalTime::None => self.gap_end(wall),
+        }
+    }
+
+    /// The first moment that the expression itself has after `after`.
+    fn written(&self, after: Timestamp) -> Option<Timestamp> {
         let after = after.to_utc();
         if !(1900..10_000).contains(&after.year()) {
             return None;
@@ -81,10 +174,7 @@ impl Schedule {
         let mut wall = self.wall(after);
         loop {
             wall = self.cron.next(wall)?;
-            let moment = match self.zone.from_local_datetime(&wall) {
-                MappedLocalTime::Single(moment) | MappedLocalTime::Ambiguous(moment, _) => moment.to_utc(),
-                MappedLocalTime::None => self.gap_end(wall),
-            };
+            let moment = self.moment_of(wall);
             if moment > after {
                 return Some(moment);
             }
@@ -155,3 +245,7 @@ fn nearest(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests;
+
+/// What the tables say.
+#[cfg(test)]
+mod days;

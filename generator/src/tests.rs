@@ -54,7 +54,7 @@ fn known(catalog: &Catalog) -> Known {
         let tables = if name == "out" { None } else { Some(tables(name)) };
         (name.clone(), KnownConnection { kind: "files".to_owned(), tables })
     };
-    Known { connections: catalog.connections.iter().map(connection).collect() }
+    Known { connections: catalog.connections.iter().map(connection).collect(), ..Known::default() }
 }
 
 fn assert_compiles(request: &str, definition: &str, catalog: &Catalog) {

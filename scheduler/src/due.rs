@@ -38,24 +38,30 @@ pub struct Asked {
 /// A clock that jumped back behind `through` finds nothing: moments fire once.
 pub fn asked(schedule: &Schedule, catch_up: CatchUp, through: Timestamp, now: Timestamp) -> Asked {
     let Some(first) = schedule.next(through) else { return Asked::default() };
-    if first > now {
-        return Asked { next: Some(first), ..Asked::default() };
+    let later = |moment: Option<Timestamp>| moment.map(|moment| schedule.fires_at(moment));
+    if schedule.fires_at(first) > now {
+        return Asked { next: later(Some(first)), ..Asked::default() };
     }
-    let newest = previous(schedule, Timestamp(now.0.saturating_add(1))).filter(|m| *m >= first).unwrap_or(first);
+    let mut newest = previous(schedule, Timestamp(now.0.saturating_add(1))).filter(|m| *m >= first).unwrap_or(first);
+    while newest > first && schedule.fires_at(newest) > now {
+        newest = previous(schedule, newest).filter(|m| *m >= first).unwrap_or(first);
+    }
+    // What is late because it should be is on time.
+    let grace = GRACE + schedule.latest();
     let mut fire = match catch_up {
-        CatchUp::All => each(schedule, through, now),
+        CatchUp::All => each(schedule, through, newest),
         CatchUp::Latest => {
             // One run stands for everything that was missed, so that no stretch of time is left out.
             let start = start_of(schedule, first);
             vec![Due { moment: newest, interval: Interval { start, end: newest } }]
         }
-        CatchUp::None => each(schedule, through.max(before(now, GRACE)), now),
-        CatchUp::Window(span) => each(schedule, through.max(before(now, span.0.max(GRACE))), now),
+        CatchUp::None => each(schedule, through.max(before(now, grace)), newest),
+        CatchUp::Window(span) => each(schedule, through.max(before(now, span.0.max(grace))), newest),
     };
     fire.truncate(AT_ONCE);
     let pass = fire.is_empty().then_some(newest);
     let through = fire.last().map_or(newest, |due| due.moment);
-    Asked { fire, pass, next: schedule.next(through) }
+    Asked { fire, pass, next: later(schedule.next(through)) }
 }
 
 fn each(schedule: &Schedule, after: Timestamp, until: Timestamp) -> Vec<Due> {

@@ -79,6 +79,7 @@ pub(crate) struct Cron {
     schedule: Schedule,
     through: Timestamp,
     next: Option<Timestamp>,
+    paused: bool,
 }
 
 impl Scheduler {
@@ -212,7 +213,8 @@ impl Scheduler {
         for (index, trigger) in (0..).zip(triggers) {
             let Trigger::Cron(trigger) = trigger else { continue };
             let schedule = Schedule::of(&trigger)
-                .map_err(|source| SchedulerError::Trigger { pipeline: name.to_owned(), source })?;
+                .map_err(|source| SchedulerError::Trigger { pipeline: name.to_owned(), source })?
+                .with_jitter(trigger.jitter, &format!("{name}/{index}"));
             // A schedule begins when it is first seen, and anew when its expression changes: the moments of
             // the new expression that lie in the past were never promised to anybody.
             let same =
@@ -226,8 +228,8 @@ impl Scheduler {
                     now
                 }
             };
-            let next = schedule.next(through);
-            crons.push(Cron { index, trigger, schedule, through, next });
+            let next = schedule.next(through).map(|moment| schedule.fires_at(moment));
+            crons.push(Cron { index, trigger, schedule, through, next, paused: false });
         }
         Ok(crons)
     }
@@ -245,7 +247,9 @@ impl Scheduler {
                 if cron.next.is_some_and(|next| next <= now) {
                     fire(&self.store, &self.settings, (name, &planned.version), cron, round).await?;
                 }
-                round.next = [round.next, cron.next].into_iter().flatten().min();
+                // One that is paused is looked at again as often as everything else.
+                let next = cron.next.filter(|_| !cron.paused);
+                round.next = [round.next, next].into_iter().flatten().min();
             }
         }
         Ok(())
@@ -263,13 +267,20 @@ async fn fire(
     let now = settings.clock.now();
     if let Some(state) = store.schedule_state(name, cron.index).await? {
         cron.through = cron.through.max(state.through);
+        cron.paused = state.paused_at.is_some();
+    }
+    if cron.paused {
+        return Ok(());
     }
     let asked = due::asked(&cron.schedule, cron.trigger.catch_up, cron.through, now);
     if !asked.fire.is_empty() {
         match runs_of(&store.version(id).await?, cron, settings, &asked.fire) {
             Ok(runs) => {
                 for (due, run) in asked.fire.iter().zip(runs) {
-                    let created = store.fire_schedule(cron.index, due.moment, run).await?;
+                    let Some(created) = store.fire_schedule(cron.index, (cron.through, due.moment), run).await? else {
+                        // Another scheduler went on from here, or somebody paused it; the next look knows.
+                        return Ok(());
+                    };
                     if !created.existed {
                         tracing::info!(pipeline = name, moment = %due.moment, run = %created.run, "a schedule fired");
                         round.fired.push(created.run);
@@ -289,7 +300,7 @@ async fn fire(
         store.pass_schedule(name, cron.index, pass).await?;
         cron.through = pass;
     }
-    cron.next = cron.schedule.next(cron.through);
+    cron.next = cron.schedule.next(cron.through).map(|moment| cron.schedule.fires_at(moment));
     Ok(())
 }
 
@@ -342,7 +353,8 @@ fn triggers(version: &VersionRecord) -> Result<Vec<Trigger>, SchedulerError> {
 
 /// Whether a trigger fires at the same moments as a cron trigger.
 fn alike(trigger: &Trigger, cron: &CronTrigger) -> bool {
-    matches!(trigger, Trigger::Cron(c) if c.cron == cron.cron && c.timezone == cron.timezone)
+    matches!(trigger, Trigger::Cron(c) if c.cron == cron.cron && c.timezone == cron.timezone
+        && (&c.except, &c.only, c.on_except) == (&cron.except, &cron.only, cron.on_except))
 }
 
 fn at(index: u32) -> usize {

@@ -1,4 +1,5 @@
 //! Schedulers over real databases.
 
 pub(crate) mod bed;
+mod matrix;
 mod wakes;

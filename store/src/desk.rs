@@ -68,6 +68,8 @@ impl Desk {
 pub(crate) struct Moment {
     pub trigger: u32,
     pub at: Timestamp,
+    /// The moment up to which everything was dealt with when this one was chosen.
+    pub after: Timestamp,
 }
 
 /// What asks for a run, as far as more than the run is to be written.

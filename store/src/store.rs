@@ -88,11 +88,20 @@ impl Store {
         self.create(new, Cause::Plain).await
     }
 
-    /// Creates the run of one moment of a schedule and notes the moment, in one transaction. The moment becomes the
-    /// run's trigger key, so it makes one run however often it is fired.
-    pub async fn fire_schedule(&self, trigger: u32, moment: Timestamp, run: NewRun) -> Result<Created, StoreError> {
+    /// Creates the run of one moment of a schedule and notes the moment, in one transaction; none if moments beyond `after`
+    /// were dealt with meanwhile by somebody else, or the schedule is paused. The moment is the run's trigger key too.
+    pub async fn fire_schedule(
+        &self,
+        trigger: u32,
+        (after, moment): (Timestamp, Timestamp),
+        run: NewRun,
+    ) -> Result<Option<Created>, StoreError> {
         let key = format!("cron/{trigger}/{}", moment.0);
-        self.create(NewRun { trigger_key: Some(key), ..run }, Cause::Moment(Moment { trigger, at: moment })).await
+        let cause = Cause::Moment(Moment { trigger, at: moment, after });
+        match self.create(NewRun { trigger_key: Some(key), ..run }, cause).await {
+            Err(StoreError::Contended { .. }) => Ok(None),
+            created => created.map(Some),
+        }
     }
 
     pub(crate) async fn create(&self, new: NewRun, cause: Cause) -> Result<Created, StoreError> {

@@ -108,6 +108,8 @@ pub struct ScheduleState {
     pub through: Timestamp,
     /// The last run it made.
     pub last_run: Option<RunId>,
+    /// Since when it is paused.
+    pub paused_at: Option<Timestamp>,
 }
 
 macro_rules! version_columns {
@@ -160,7 +162,12 @@ const PIPELINES: &str = "SELECT name, active_version, created_at FROM pipelines 
 const PIPELINE_PAGE: &str =
     "SELECT name, active_version, created_at FROM pipelines WHERE name > $1 ORDER BY name LIMIT $2";
 
-const SCHEDULE: &str = "SELECT through, last_run FROM schedules WHERE pipeline = $1 AND trigger_index = $2";
+const SCHEDULE: &str = "SELECT through, last_run, paused_at FROM schedules WHERE pipeline = $1 AND trigger_index = $2";
+
+/// One that is paused stays paused since when it was.
+const PAUSE: &str = "INSERT INTO schedules (pipeline, trigger_index, through, paused_at) VALUES ($1, $2, $3, $4) \
+                     ON CONFLICT (pipeline, trigger_index) DO UPDATE SET paused_at = CASE \
+                     WHEN excluded.paused_at IS NULL THEN NULL ELSE COALESCE(schedules.paused_at, excluded.paused_at) END";
 
 const PASS: &str = "INSERT INTO schedules (pipeline, trigger_index, through) VALUES ($1, $2, $3) \
                     ON CONFLICT (pipeline, trigger_index) DO UPDATE SET through = CASE \
@@ -265,9 +272,22 @@ impl Store {
         let rows = self.desk.db.read("look at a schedule", SCHEDULE, &[pipeline.into(), trigger.into()]).await?;
         let read = |row| {
             let mut columns = Columns::of(row, "schedules");
-            Ok(ScheduleState { through: columns.next("through")?, last_run: columns.next("last_run")? })
+            Ok(ScheduleState {
+                through: columns.next("through")?,
+                last_run: columns.next("last_run")?,
+                paused_at: columns.next("paused_at")?,
+            })
         };
         rows.first().map(read).transpose()
+    }
+
+    /// Pauses a schedule, or lets it go on. What passes while it is paused is missed: `catch_up` says what becomes of it.
+    /// A moment that is being fired right then may still get its run.
+    pub async fn pause_schedule(&self, pipeline: &str, trigger: u32, paused: bool) -> Result<(), StoreError> {
+        let now = self.desk.clock.now();
+        let paused_at = paused.then_some(now);
+        let args = [pipeline.into(), trigger.into(), now.into(), paused_at.into()];
+        tried!(self.desk.db.change("pause a schedule", PAUSE, &args).await).map(drop)
     }
 
     /// Notes that moments up to this one are dealt with, without a run.

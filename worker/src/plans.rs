@@ -59,7 +59,7 @@ impl Plans {
         };
         let connections: BTreeMap<_, _> =
             connections.0.iter().map(|(name, connection)| (name.clone(), known(connection))).collect();
-        Self { known: Known { connections }, slots: Mutex::default() }
+        Self { known: Known { connections, ..Known::default() }, slots: Mutex::default() }
     }
 
     fn slot(&self, version: &VersionId) -> Slot {

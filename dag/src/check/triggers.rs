@@ -10,12 +10,14 @@ use crate::{
     compile::Known,
     hook,
     report::Report,
-    schedule::{Schedule, ScheduleError},
+    schedule::{Schedule, ScheduleError, calendar::day},
     secret::{Piece, split},
-    spec::{CronTrigger, DatasetTrigger, DeliveryKey, Pipeline, Preset, Trigger, Webhook},
+    spec::{
+        CronTrigger, DatasetTrigger, Dates, DeliveryKey, FilledDates, OnExcept, Pipeline, Preset, Trigger, Webhook,
+    },
     suggest,
     template::names,
-    time::Span,
+    time::{Span, Timestamp},
     wake::{Sleeper, fits},
 };
 
@@ -61,6 +63,61 @@ fn cron(path: &str, cron: &CronTrigger, report: &mut Report) {
         };
         let message = format!("`{zone}` is not a known time zone");
         report.error(tm01::UNKNOWN_ZONE, format!("{path}.timezone"), message).advise(help);
+    }
+    days(path, cron, report);
+}
+
+/// The definition with the days of the calendars that it names, as they are now.
+pub(crate) fn with_calendars(mut pipeline: Pipeline, known: &Known, report: &mut Report) -> Pipeline {
+    for (index, trigger) in pipeline.triggers.iter_mut().enumerate() {
+        let Trigger::Cron(cron) = trigger else { continue };
+        for (key, dates) in [("except", &mut cron.except), ("only", &mut cron.only)] {
+            let Some(Dates::Named(name)) = dates else { continue };
+            if let Some(days) = known.calendars.get(name) {
+                *dates = Some(Dates::Filled(FilledDates { calendar: name.clone(), dates: days.clone() }));
+                continue;
+            }
+            let message = format!("there is no calendar `{name}`");
+            let help = match known.calendars.is_empty() {
+                true => format!("add a file `calendars/{name}.yaml` with a list `dates`"),
+                false => suggest::help(name, known.calendars.keys().map(String::as_str), "calendars"),
+            };
+            report.error(tm12::UNKNOWN_CALENDAR, format!("triggers[{index}].{key}"), message).advise(help);
+        }
+    }
+    pipeline
+}
+
+fn days(path: &str, cron: &CronTrigger, report: &mut Report) {
+    for (key, dates) in [("except", &cron.except), ("only", &cron.only)] {
+        for text in dates.iter().flat_map(Dates::list).filter(|text| day(text).is_none()) {
+            let message = format!("`{text}` is not a day");
+            report.error(tm12::BAD_DATES, format!("{path}.{key}"), message).advise("write `2026-12-25`");
+        }
+    }
+    if cron.on_except != OnExcept::Skip && cron.except.is_none() {
+        report
+            .error_at_key(tm01::MEANINGLESS, format!("{path}.on_except"), "`on_except` has no effect without `except`")
+            .advise("leave it out, or list the days under `except`");
+    }
+    let Ok(schedule) = Schedule::new(&cron.cron, cron.timezone.as_deref()) else { return };
+    let mut moments = schedule.upcoming(Timestamp::default());
+    let Some(gap) = moments.next().zip(moments.next()).map(|(first, second)| second.since(first)) else { return };
+    if cron.jitter.is_some_and(|jitter| jitter.0.is_zero() || jitter.0 > gap) {
+        let message =
+            format!("the jitter is more than nothing and at most the time between two moments, {}", Span(gap));
+        report
+            .error(tm01::OUT_OF_RANGE, format!("{path}.jitter"), message)
+            .advise("a small part of it spreads the load as well");
+    }
+    if cron.on_except == OnExcept::NextBusinessDay && gap < Duration::from_secs(3_600) {
+        report
+            .error(
+                tm01::MEANINGLESS,
+                format!("{path}.on_except"),
+                "what fires more often than every hour cannot be moved",
+            )
+            .advise("leave `on_except` out: the next day has moments of its own");
     }
 }
 

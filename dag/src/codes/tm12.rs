@@ -14,4 +14,6 @@ codes! {
     BAD_DATASET: "TM1213" = "A data set of a trigger is not understood",
     WAKES_ITSELF: "TM1214" = "Pipelines wake each other in a circle",
     CHAIN_TOO_LONG: "TM1215" = "A chain of pipelines that wake each other is too long",
+    BAD_DATES: "TM1216" = "The days of a schedule or calendar are not understood",
+    UNKNOWN_CALENDAR: "TM1217" = "A calendar is not known",
 }

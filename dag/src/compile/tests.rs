@@ -15,6 +15,7 @@ fn known() -> Known {
             ("out".to_owned(), KnownConnection { kind: "files".to_owned(), tables: None }),
         ]
         .into(),
+        ..Known::default()
     }
 }
 
@@ -270,6 +271,7 @@ fn project() -> Known {
             ("warehouse".to_owned(), files(None)),
         ]
         .into(),
+        ..Known::default()
     }
 }
 

@@ -3,7 +3,7 @@ use crate::compile::{self, Compiled, Known, KnownConnection};
 
 fn compiled(text: &str) -> Compiled {
     let shop = KnownConnection { kind: "files".into(), tables: None };
-    let known = Known { connections: [("shop".to_owned(), shop)].into() };
+    let known = Known { connections: [("shop".to_owned(), shop)].into(), ..Known::default() };
     compile::read(text, &known).unwrap_or_else(|found| panic!("{found:#?}"))
 }
 

@@ -8,8 +8,8 @@ use crate::{
     codes::tm01,
     diagnostic::Diagnostic,
     spec::{
-        AllOf, AnyOf, CatchUp, CronTrigger, DatasetTrigger, DeliveryKey, Encoding, Preset, Secrets, Signature, Trigger,
-        Watched, Webhook, WebhookTrigger,
+        AllOf, AnyOf, CatchUp, CronTrigger, DatasetTrigger, Dates, DeliveryKey, Encoding, FilledDates, OnExcept,
+        Preset, Secrets, Signature, Trigger, Watched, Webhook, WebhookTrigger,
     },
     time::Span,
 };
@@ -19,7 +19,25 @@ decode_map! { CronTrigger {
     cron: required("cron"),
     timezone: optional("timezone"),
     catch_up: or_default("catch_up"),
+    jitter: optional("jitter"),
+    except: optional("except"),
+    on_except: or_default("on_except"),
+    only: optional("only"),
 } }
+
+decode_words! { OnExcept { "skip" => Skip, "next_business_day" => NextBusinessDay } }
+
+decode_map! { FilledDates { calendar: required("calendar"), dates: required("dates") } }
+
+decoder!(Dates, node, at, problems, {
+    match &node.data {
+        Data::List(_) => Vec::decode(node, at, problems).map(Self::List),
+        Data::Map(_) => FilledDates::decode(node, at, problems).map(Self::Filled),
+        Data::Null | Data::Bool(_) | Data::Number(_) | Data::Text(_) | Data::Broken => {
+            String::decode(node, at, problems).map(Self::Named)
+        }
+    }
+});
 
 decode_map! { WebhookTrigger { name: optional("name"), webhook: required("webhook") } }
 

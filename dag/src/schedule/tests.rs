@@ -2,7 +2,7 @@ use chrono::DateTime;
 
 use super::*;
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     DateTime::parse_from_rfc3339(text).expect(text).to_utc().into()
 }
 

@@ -94,7 +94,7 @@ fn value(text: &str) -> Value {
 fn what_reads_is_valid() {
     let schema = json_schema();
     for text in [crate::compile::EVERYTHING, "pipeline: p\ntasks:\n  a:\n    sql: SELECT 1\n"] {
-        read(text, &Known { connections: [("shop".to_owned(), Default::default())].into() })
+        read(text, &Known { connections: [("shop".to_owned(), Default::default())].into(), ..Known::default() })
             .unwrap_or_else(|problems| panic!("{problems:#?}"));
         assert_eq!(valid(&schema, &schema, &value(text)), Ok(()));
     }
@@ -116,7 +116,7 @@ fn every_example_is_valid() {
 #[test]
 fn stored_versions_are_valid_too() {
     let schema = json_schema();
-    let known = Known { connections: [("shop".to_owned(), Default::default())].into() };
+    let known = Known { connections: [("shop".to_owned(), Default::default())].into(), ..Known::default() };
     let compiled = read(crate::compile::EVERYTHING, &known).expect("sound");
     let stored = serde_json::to_value(&compiled.pipeline).expect("JSON");
     assert_eq!(valid(&schema, &schema, &stored), Ok(()));

@@ -58,6 +58,70 @@ pub struct CronTrigger {
     /// What happens with moments that passed while nothing watched.
     #[serde(default)]
     pub catch_up: CatchUp,
+    /// Each moment fires up to so much later, by a time that is drawn from pipeline and moment and is always the same: many
+    /// pipelines of the same moment do not all begin at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<Span>,
+    /// Days in the time zone on which it does not fire: a list, or the name of a calendar of the project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub except: Option<Dates>,
+    /// What happens to a moment on an excepted day.
+    #[serde(default, skip_serializing_if = "OnExcept::is_skip")]
+    pub on_except: OnExcept,
+    /// It fires on these days only: a list, or the name of a calendar of the project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Dates>,
+}
+
+/// Days, as `2026-12-25`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Dates {
+    /// These.
+    List(Vec<String>),
+    /// Those of a calendar, by the name of its file in `calendars/`.
+    Named(String),
+    /// Those that a calendar had when the definition was read.
+    Filled(FilledDates),
+}
+
+/// The days of a calendar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilledDates {
+    /// Its name.
+    pub calendar: String,
+    /// Its days.
+    pub dates: Vec<String>,
+}
+
+impl Dates {
+    /// The days, as far as they are known.
+    pub fn list(&self) -> &[String] {
+        match self {
+            Self::List(list) => list,
+            Self::Named(_) => &[],
+            Self::Filled(filled) => &filled.dates,
+        }
+    }
+}
+
+/// What happens to a moment on an excepted day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExcept {
+    /// It does not fire.
+    #[default]
+    Skip,
+    /// It fires at the same time of the next day from Monday to Friday that is not excepted.
+    NextBusinessDay,
+}
+
+impl OnExcept {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_skip(&self) -> bool {
+        *self == Self::Skip
+    }
 }
 
 /// What happens with schedule moments that were missed.

@@ -92,6 +92,11 @@ impl World {
         }
     }
 
+    /// How many minutes after the start it is.
+    pub fn now_in_minutes(&self) -> i64 {
+        (self.clock.now().0 - START) / MINUTE
+    }
+
     pub fn at(&self, minutes: i64) {
         self.clock.0.store(START + minutes * MINUTE, Ordering::SeqCst);
     }
@@ -131,5 +136,5 @@ impl World {
 
 /// One connection, `w`.
 fn known() -> Known {
-    Known { connections: [("w".to_owned(), Default::default())].into() }
+    Known { connections: [("w".to_owned(), Default::default())].into(), ..Known::default() }
 }

@@ -22,6 +22,7 @@ macro_rules! steps {
             40 "0040_trigger_keys",
             41 "0041_dead_letters",
             42 "0042_dataset_updates",
+            43 "0043_schedule_pauses",
             50 "0050_version_states",
             51 "0051_api_tokens",
             60 "0060_retention",

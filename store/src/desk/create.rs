@@ -8,7 +8,7 @@ use tidemill_dag::{
     time::Timestamp,
 };
 
-use super::{Answer, Cause, Desk, Request, newborn::Newborn};
+use super::{Answer, Cause, Desk, Moment, Request, newborn::Newborn};
 use crate::{
     Created, Named, NewRun, StoreError,
     db::{Batch, Columns, Sql, Tx, batch},
@@ -34,6 +34,8 @@ const FACTS: Sql = batch!(
 
 const OLDEST_RUNNING: &str =
     "SELECT r.id FROM runs AS r WHERE r.pipeline = $1 AND r.state = 'running' ORDER BY r.created_at, r.id LIMIT $2";
+
+const NEXT: &str = "SELECT through, paused_at FROM schedules WHERE pipeline = $1 AND trigger_index = $2";
 
 const MOMENT: &str = "INSERT INTO schedules (pipeline, trigger_index, through, last_run) VALUES ($1, $2, $3, $4) \
                       ON CONFLICT (pipeline, trigger_index) DO UPDATE SET last_run = excluded.last_run, \
@@ -212,6 +214,9 @@ impl Births<'_> {
         match cause {
             Cause::Plain => self.one(run, facts).await.map(Ok),
             Cause::Moment(moment) => {
+                if facts.earlier.is_none() && !self.is_next(&run.pipeline, moment).await? {
+                    return Ok(Err(StoreError::Contended { action: "fire a schedule" }));
+                }
                 let created = self.one(run, facts).await?;
                 let args = [run.pipeline.as_str().into(), moment.trigger.into(), moment.at.into(), created.run.into()];
                 self.tx.run("note a moment of a schedule", MOMENT, &args).await?;
@@ -223,6 +228,17 @@ impl Births<'_> {
                 false => Ok(Err(StoreError::Contended { action: "fire a data-set trigger" })),
             },
         }
+    }
+
+    /// Whether a moment is still the one to fire: nobody went on from where it was chosen, and nobody paused the schedule.
+    /// The pipeline is locked.
+    async fn is_next(&mut self, pipeline: &str, moment: &Moment) -> Result<bool, StoreError> {
+        let args = [pipeline.into(), moment.trigger.into()];
+        let rows = self.tx.rows("look at a schedule", NEXT, &args).await?;
+        let Some(row) = rows.first() else { return Ok(true) };
+        let mut columns = Columns::of(row, "schedules");
+        let (through, paused): (Timestamp, Option<Timestamp>) = (columns.next("through")?, columns.next("paused_at")?);
+        Ok(through <= moment.after && paused.is_none())
     }
 
     /// The run of a named cause. Its name is the run's trigger key, unless an older run, whose time is over, bears it.

@@ -184,7 +184,7 @@ fn validation(options: &Options) -> Outcome<Line> {
         );
     }
     let shop = KnownConnection { kind: "files".to_owned(), tables: Some(vec!["orders".to_owned()]) };
-    let known = Known { connections: [("shop".to_owned(), shop)].into() };
+    let known = Known { connections: [("shop".to_owned(), shop)].into(), ..Known::default() };
     let mut samples = Vec::new();
     for _ in 0..options.rounds.min(3) {
         let begun = Instant::now();

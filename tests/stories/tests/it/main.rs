@@ -9,3 +9,4 @@ mod large;
 mod outside;
 mod readme;
 mod requests;
+mod triggers;

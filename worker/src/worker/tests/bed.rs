@@ -108,7 +108,7 @@ impl Bed {
     pub fn compile(&self, text: &str) -> Compiled {
         let known = |_| KnownConnection { kind: "files".to_owned(), tables: None };
         let connections = self.wiring.connections.0.keys().map(|name| (name.clone(), known(name))).collect();
-        compile::read(text, &Known { connections })
+        compile::read(text, &Known { connections, ..Known::default() })
             .unwrap_or_else(|wrong| panic!("{}", wrong.iter().map(|d| d.render("test")).collect::<Vec<_>>().join("\n")))
     }
 
