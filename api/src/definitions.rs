@@ -1,18 +1,23 @@
 //! From a definition's text to an active version: read, prove, save, activate.
 
+mod change;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidemill_connectors::Connections;
-use tidemill_dag::codes::tm09;
+use tidemill_dag::codes::{tm09, tm13};
 use tidemill_dag::compile::{self, Compiled, Known, KnownConnection};
 use tidemill_dag::diagnostic::{Diagnostic, Place};
 use tidemill_dag::spec::{Defaults, Param, ParamType, Pipeline};
+use tidemill_dag::state::{Expected, VersionState};
 use tidemill_dag::template::{Context, Interval, RunFacts};
 use tidemill_dag::time::Timestamp;
 use tidemill_engine::{Engine, Proof};
-use tidemill_store::{NewVersion, Store, StoreError, VersionRecord};
+use tidemill_store::{Adopt, Adopted, NewVersion, Store, StoreError, VersionRecord};
+
+pub use change::{Change, compare, compare_with, plan, shape};
 
 /// Checks definitions against what a project has.
 #[derive(Debug)]
@@ -122,20 +127,69 @@ pub fn sample(pipeline: &Pipeline) -> Context {
     Context { interval: Some(day), ..Context::new(pipeline, params, facts) }
 }
 
+impl Checked {
+    /// What is worth a look, of text and proof together.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        [self.compiled.warnings.as_slice(), &self.proof.warnings].concat()
+    }
+
+    /// The version to be saved and moved where it is wanted.
+    pub fn adopt(&self, origin: Value, wanted: VersionState, expected: Expected) -> Adopt {
+        let new = NewVersion {
+            pipeline: self.compiled.pipeline.pipeline.clone(),
+            id: self.compiled.version.clone(),
+            source: self.source.clone(),
+            definition: serde_json::to_value(&self.compiled.pipeline).unwrap_or_default(),
+            origin,
+        };
+        Adopt { new, shape: Some(shape(&self.proof)), wanted, expected }
+    }
+}
+
+/// One definition of several that belong together.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What people call it: a file's name.
+    pub name: String,
+    /// Its text.
+    pub bytes: Vec<u8>,
+}
+
+/// Reads and proves definitions that belong together.
+///
+/// # Errors
+/// Everything that is wrong with every one, by its place in the list; two of one name are wrong too.
+pub async fn check_all(
+    workbench: &Workbench,
+    entries: &[Entry],
+) -> Result<Vec<Checked>, Vec<(usize, Vec<Diagnostic>)>> {
+    let (mut sound, mut wrong) = (Vec::new(), Vec::new());
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    for (place, entry) in entries.iter().enumerate() {
+        let checked = match workbench.check(&entry.bytes).await {
+            Ok(checked) => checked,
+            Err(found) => {
+                wrong.push((place, found));
+                continue;
+            }
+        };
+        let name = checked.compiled.pipeline.pipeline.clone();
+        if let Some(first) = names.insert(name.clone(), &entry.name) {
+            let message = format!("`{name}` is defined in {first} too");
+            let found = Diagnostic::error(tm13::TWICE, checked.compiled.places.of("pipeline"), "pipeline", message);
+            wrong.push((place, vec![found.help("one definition per pipeline")]));
+        }
+        sound.push(checked);
+    }
+    if wrong.is_empty() { Ok(sound) } else { Err(wrong) }
+}
+
 /// Saves a version; it is not active yet.
 ///
 /// # Errors
 /// The state failed.
 pub async fn save(store: &Store, checked: &Checked, origin: Value) -> Result<VersionRecord, StoreError> {
-    let definition = serde_json::to_value(&checked.compiled.pipeline).unwrap_or_default();
-    let new = NewVersion {
-        pipeline: checked.compiled.pipeline.pipeline.clone(),
-        id: checked.compiled.version.clone(),
-        source: checked.source.clone(),
-        definition,
-        origin,
-    };
-    store.save_version(new).await
+    one(store, checked.adopt(origin, VersionState::Draft, Expected::Any)).await
 }
 
 /// Saves a version and makes it the one that schedules and bare names run.
@@ -143,9 +197,24 @@ pub async fn save(store: &Store, checked: &Checked, origin: Value) -> Result<Ver
 /// # Errors
 /// The state failed.
 pub async fn apply(store: &Store, checked: &Checked, origin: Value) -> Result<VersionRecord, StoreError> {
-    let version = save(store, checked, origin).await?;
-    store.activate(&version.pipeline, &version.id).await?;
-    Ok(version)
+    one(store, checked.adopt(origin, VersionState::Active, Expected::Any)).await
+}
+
+async fn one(store: &Store, adopt: Adopt) -> Result<VersionRecord, StoreError> {
+    let actor = actor(&adopt.new.origin);
+    let id = adopt.new.id.clone();
+    let adopted = store.adopt(&[adopt], &actor).await?.pop();
+    adopted.map(|Adopted { version, .. }| version).ok_or(StoreError::NoVersion(id))
+}
+
+/// Who stands behind an origin, as audit rows name them.
+pub fn actor(origin: &Value) -> String {
+    let text = |key: &str| origin.get(key).and_then(Value::as_str);
+    match (text("from"), text("by").or_else(|| text("file"))) {
+        (Some(from), Some(by)) => format!("{from}:{by}"),
+        (Some(from), None) => from.to_owned(),
+        (None, _) => "unknown".to_owned(),
+    }
 }
 
 /// The finding that a definition stands under another name than the one it gives itself.

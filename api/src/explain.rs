@@ -5,9 +5,10 @@ use tidemill_dag::id::TaskKey;
 use tidemill_dag::state::{RunState, TaskState};
 use tidemill_dag::time::{Span, Timestamp};
 use tidemill_store::{RunRecord, TaskRecord};
+use utoipa::ToSchema;
 
 /// In words, with the facts behind them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Explained {
     /// The run or the task.
     pub subject: String,
@@ -22,6 +23,7 @@ pub struct Explained {
     /// Who has it.
     pub owner: Option<String>,
     /// The tasks that keep a run from going on; for a task, the tasks it waits for.
+    #[schema(no_recursion)]
     pub waits_for: Vec<Self>,
 }
 

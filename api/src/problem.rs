@@ -2,12 +2,44 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
-use tidemill_dag::codes::{self, tm09};
+use tidemill_dag::codes::{self, tm09, tm13};
 use tidemill_dag::diagnostic::Diagnostic;
 use tidemill_store::StoreError;
+use tidemill_store::blobs::BlobError;
+use utoipa::ToSchema;
 
 use crate::start::StartError;
+
+/// The type of every answer that is not a success.
+pub const MEDIA: &str = "application/problem+json";
+
+/// What is wrong, as RFC 9457 has it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// Names the kind of problem: `urn:tidemill:error:` and the code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What the code means, in a few words.
+    pub title: String,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// What is wrong this time.
+    pub detail: String,
+    /// The public code, as in `TM0917`; `tidemill errors CODE` explains it.
+    #[schema(pattern = "^TM[0-9]{4}$")]
+    pub code: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Every finding, where a definition or parameters are wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<Value>,
+}
 
 /// One problem document.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,21 +63,16 @@ impl Problem {
     }
 
     /// The document itself.
-    pub fn document(&self) -> Value {
-        let mut document = json!({
-            "type": format!("urn:tidemill:error:{}", self.code),
-            "title": codes::title(self.code).unwrap_or("An error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "code": self.code,
-        });
-        if let Some(help) = &self.help {
-            document["help"] = json!(help);
+    pub fn document(&self) -> ProblemDocument {
+        ProblemDocument {
+            kind: format!("urn:tidemill:error:{}", self.code),
+            title: codes::title(self.code).unwrap_or("An error").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            code: self.code.to_owned(),
+            help: self.help.clone(),
+            errors: self.errors.clone(),
         }
-        if !self.errors.is_empty() {
-            document["errors"] = json!(self.errors);
-        }
-        document
     }
 
     /// The same with advice.
@@ -58,6 +85,12 @@ impl Problem {
     /// A request that is not understood.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, tm09::BAD_REQUEST, detail)
+    }
+
+    /// The server's own fault; the log says more.
+    pub fn fault() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, tm13::FAULT, "the server met a fault of its own")
+            .help("its log has more under the request id of this answer")
     }
 
     /// Something that is not there.
@@ -109,6 +142,20 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Self {
+        let status = match &error {
+            BlobError::NotFound(_) | BlobError::Name(_) => StatusCode::NOT_FOUND,
+            BlobError::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            BlobError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = ?error, "a data set could not be read");
+        }
+        Self::new(status, error.code(), error.to_string())
+    }
+}
+
 impl From<StartError> for Problem {
     fn from(error: StartError) -> Self {
         match error {
@@ -126,7 +173,12 @@ impl From<StartError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = self.document().to_string();
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let document = json!(self.document()).to_string();
+        let mut answer = (self.status, [(header::CONTENT_TYPE, MEDIA)], document).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = header::HeaderValue::from_static("Bearer");
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        answer
     }
 }

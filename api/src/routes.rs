@@ -1,24 +1,38 @@
-//! All routes, and what holds for each of them.
+//! All operations, the role that each needs, and what holds for each of them.
 
+mod apply;
+mod artifacts;
+mod connections;
 mod health;
 pub(crate) mod hooks;
+mod openapi;
 mod pipelines;
 mod runs;
+mod tasks;
+mod versions;
+mod workers;
+
+use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use tidemill_dag::codes::tm09;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tidemill_dag::codes::tm13;
 use tidemill_dag::compile::MAX_BYTES;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::Api;
+use crate::auth::Role;
+use crate::guard::{self, Limiter};
 use crate::hooks::Site;
 use crate::problem::Problem;
 
 /// The whole API.
 pub fn router(api: Api) -> Router {
+    let limiter = Arc::new(Limiter::new(api.settings.requests_per_minute));
     let hooks = hooks::router(Site {
         store: api.store.clone(),
         known: api.workbench.names(),
@@ -26,15 +40,42 @@ pub fn router(api: Api) -> Router {
         chance: api.chance.clone(),
         bell: api.bell.clone(),
     });
-    Router::new()
-        .merge(health::router())
-        .nest("/api/v1", runs::router().merge(pipelines::router()))
+    let (routes, _) = described().split_for_parts();
+    routes
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(guard::conditional))
         .layer(DefaultBodyLimit::max(MAX_BYTES))
-        .layer(middleware::from_fn(local_only))
-        .with_state(api)
+        .layer(from_fn_with_state((api.clone(), limiter), guard::admit))
+        .with_state(api.clone())
         .merge(hooks)
+        .layer(from_fn_with_state(api.clone(), guard::in_time))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(from_fn_with_state(api, guard::identify))
+}
+
+/// Every operation with its documentation.
+pub(crate) fn described() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .merge(health::router())
+        .merge(openapi::router())
+        .merge(pipelines::router())
+        .merge(apply::router())
+        .merge(versions::router())
+        .merge(runs::router())
+        .merge(tasks::router())
+        .merge(artifacts::router())
+        .merge(connections::router())
+        .merge(workers::router())
+}
+
+/// An operation that only callers of a role may use.
+fn needs(role: Role, (schemas, mut paths, methods): UtoipaMethodRouter<Api>) -> UtoipaMethodRouter<Api> {
+    for item in paths.paths.values_mut() {
+        crate::openapi::secure(item, role);
+    }
+    (schemas, paths, methods.layer(from_fn(move |request, next| guard::require(role, request, next))))
 }
 
 async fn nothing_here() -> Problem {
@@ -42,44 +83,22 @@ async fn nothing_here() -> Problem {
 }
 
 async fn wrong_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, tm09::BAD_REQUEST, "this address does not take this method")
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, tm13::METHOD, "this address does not take this method")
 }
 
-/// Nobody is asked for a password here, so pages of other sites must not reach it through a browser: neither
-/// by a name that points to this machine, nor by a form.
-async fn local_only(request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    if foreign(headers, header::HOST) || foreign(headers, header::ORIGIN) {
-        let detail = "this server answers only callers on this machine";
-        return Problem::new(StatusCode::FORBIDDEN, tm09::FOREIGN_CALLER, detail).into_response();
-    }
-    next.run(request).await
-}
-
-fn foreign(headers: &HeaderMap, name: header::HeaderName) -> bool {
-    headers.get(name).is_some_and(|value| !value.to_str().is_ok_and(is_local))
-}
-
-fn is_local(address: &str) -> bool {
-    let host = address.rsplit_once("://").map_or(address, |(_, host)| host);
-    let host = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
+/// Every operation's example, for the tests that walk the document.
 #[cfg(test)]
-mod tests {
-    use super::is_local;
-
-    #[test]
-    fn only_this_machine_is_local() {
-        for address in ["127.0.0.1:8451", "localhost", "http://localhost:3000", "[::1]:80", "http://[::1]"] {
-            assert!(is_local(address), "{address}");
-        }
-        for address in ["evil.example", "http://evil.example", "127.0.0.1.evil.example", "10.0.0.1:80", "null", ""] {
-            assert!(!is_local(address), "{address}");
-        }
-    }
+pub(crate) fn examples() -> Vec<crate::testing::Example> {
+    let mut all = Vec::new();
+    all.extend(health::examples());
+    all.extend(openapi::examples());
+    all.extend(pipelines::examples());
+    all.extend(apply::examples());
+    all.extend(versions::examples());
+    all.extend(runs::examples());
+    all.extend(tasks::examples());
+    all.extend(artifacts::examples());
+    all.extend(connections::examples());
+    all.extend(workers::examples());
+    all
 }

@@ -57,6 +57,34 @@ It never guesses: what it does not understand it repeats word for word (exit cod
     #[command(after_help = "Example:
   tidemill plan pipelines/daily.yaml")]
     Plan(PlanArgs),
+    /// Make definitions what runs: shows what would change, asks, and applies all of them or none.
+    #[command(after_help = "Examples:
+  tidemill apply                        # every definition in pipelines/
+  tidemill apply pipelines/daily.yaml --plan
+  tidemill apply -f pipelines --yes --json
+
+What is shown is what is applied: if somebody changes a pipeline meanwhile, nothing is applied.")]
+    Apply(Apply),
+    /// List the versions of a pipeline and where each is: draft, proposed, active or archived.
+    #[command(after_help = "Example:
+  tidemill versions daily")]
+    Versions(Versions),
+    /// Show what is different between two versions, or between a version and a file.
+    #[command(after_help = "Examples:
+  tidemill diff daily@3                 # version 3 and the active one
+  tidemill diff daily@3 daily@5
+  tidemill diff daily pipelines/daily.yaml")]
+    Diff(DiffArgs),
+    /// Make an earlier version the active one again.
+    #[command(after_help = "Examples:
+  tidemill rollback daily               # the version that was active before
+  tidemill rollback daily 3
+
+Twice without a version comes back to where it began.")]
+    Rollback(Rollback),
+    /// Make, list and revoke the tokens that callers of the API need.
+    #[command(subcommand)]
+    Tokens(TokensCommand),
     /// Run a definition and show it happen.
     #[command(after_help = "Examples:
   tidemill run pipelines/daily.yaml
@@ -104,7 +132,7 @@ Ctrl-C once cancels the run, twice leaves at once.")]
   tidemill dev
   tidemill dev --listen 127.0.0.1:0     # any free port; it is printed
 
-  curl -X POST http://127.0.0.1:8451/api/v1/pipelines/daily/runs -d '{\"params\": {}}'")]
+  curl --json '{\"params\": {}}' http://127.0.0.1:8451/api/v1/pipelines/daily/runs")]
     Dev(Dev),
     /// Run tasks, together with other processes: needs `database.url` (PostgreSQL) and `queue.url` (Redis).
     #[command(after_help = "Examples:
@@ -199,6 +227,83 @@ pub struct PlanArgs {
     /// A file, or the name of a pipeline.
     #[arg(value_name = "FILE|NAME")]
     pub what: String,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// Files, or folders with definitions; the project's pipelines/ if none is given.
+    #[arg(value_name = "FILE|DIR")]
+    pub places: Vec<PathBuf>,
+    /// The same; may be given several times.
+    #[arg(short = 'f', long = "file", value_name = "FILE|DIR")]
+    pub files: Vec<PathBuf>,
+    /// Only show what would change.
+    #[arg(long, conflicts_with = "yes")]
+    pub plan: bool,
+    /// Apply without asking.
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// Only save the versions; what is active stays.
+    #[arg(long, conflicts_with = "propose")]
+    pub draft: bool,
+    /// Save and propose the versions; what is active stays.
+    #[arg(long)]
+    pub propose: bool,
+}
+
+/// `versions`.
+#[derive(Debug, Args)]
+pub struct Versions {
+    /// The pipeline.
+    pub pipeline: String,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The older one: PIPELINE@VERSION, or PIPELINE for its active version. A version is a number or the start of its hash.
+    #[arg(value_name = "PIPELINE[@VERSION]")]
+    pub from: String,
+    /// The newer one: a file, PIPELINE@VERSION, or a version of the same pipeline; its active version if unset.
+    #[arg(value_name = "FILE|PIPELINE[@VERSION]|VERSION")]
+    pub to: Option<String>,
+}
+
+/// `rollback`.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The pipeline.
+    pub pipeline: String,
+    /// A number or the start of a hash; the version that was active before if unset.
+    #[arg(value_name = "VERSION")]
+    pub to: Option<String>,
+}
+
+/// `tokens`.
+#[derive(Debug, Subcommand)]
+pub enum TokensCommand {
+    /// Make a token; it is shown this once.
+    #[command(after_help = "Examples:
+  tidemill tokens create ci --role run --expires 90d
+  tidemill tokens create laptop --role admin")]
+    Create {
+        /// What to call it.
+        name: String,
+        /// What it may do: read, run (also start, cancel and resume runs) or admin (also change definitions).
+        #[arg(long, default_value = "read", value_parser = <tidemill_api::auth::Role as std::str::FromStr>::from_str)]
+        role: tidemill_api::auth::Role,
+        /// When it ends by itself, as in `90d`; never if unset.
+        #[arg(long, value_name = "DAYS")]
+        expires: Option<tidemill_dag::time::Span>,
+    },
+    /// List tokens, with those that have ended.
+    List,
+    /// End a token, by its name or its id.
+    Revoke {
+        /// The token.
+        name: String,
+    },
 }
 
 /// `run`.
@@ -337,7 +442,7 @@ impl WorkerArgs {
 /// `server`.
 #[derive(Debug, Args)]
 pub struct ServerArgs {
-    /// Where the API listens: an address of this machine alone.
+    /// Where the API listens. Callers need a token (`tidemill tokens create`); without any, only this machine may be named.
     #[arg(long, default_value = "127.0.0.1:8451", value_name = "ADDRESS")]
     pub listen: SocketAddr,
 }

@@ -1,5 +1,6 @@
 //! One file per command, named by the verb.
 
+mod apply;
 mod ask;
 mod cancel;
 mod cluster;
@@ -23,7 +24,9 @@ mod schedules;
 mod schema;
 mod show;
 mod stats;
+mod tokens;
 mod validate;
+mod versions;
 mod workers;
 
 use crate::args::{Cli, Command};
@@ -38,6 +41,11 @@ pub async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Ask(args) => ask::run(&project()?, args, out).await,
         Command::Validate(args) => validate::run(&project()?, args, out).await,
         Command::Plan(args) => plan::run(&project()?, args, out).await,
+        Command::Apply(args) => apply::run(&project()?, args, out).await,
+        Command::Versions(args) => versions::list(&project()?, args, out).await,
+        Command::Diff(args) => versions::diff(&project()?, args, out).await,
+        Command::Rollback(args) => versions::rollback(&project()?, args, out).await,
+        Command::Tokens(command) => tokens::run(&project()?, command, out).await,
         Command::Run(args) => run::run(&project()?, args, out).await,
         Command::Runs(args) => runs::run(&project()?, args, out).await,
         Command::Explain(args) => explain::run(&project()?, args, out).await,

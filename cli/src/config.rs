@@ -8,6 +8,7 @@ mod events;
 mod queue;
 mod read;
 mod retention;
+mod server;
 mod state;
 mod telemetry;
 mod worker;
@@ -26,6 +27,7 @@ pub use events::EventsSection;
 pub use queue::QueueSection;
 pub use read::{ReadConfig, read};
 pub use retention::RetentionSection;
+pub use server::ServerSection;
 pub use state::{StateFolders, StateSection};
 pub use telemetry::TelemetrySection;
 pub use worker::WorkerSection;
@@ -53,6 +55,8 @@ pub struct Config {
     pub events: EventsSection,
     /// How runs and tasks are recorded.
     pub telemetry: TelemetrySection,
+    /// The API of `tidemill dev` and `tidemill server`.
+    pub server: ServerSection,
     /// The worker of this process.
     pub worker: WorkerSection,
     /// The engine that runs SQL.

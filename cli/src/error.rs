@@ -3,9 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use tidemill_api::auth::TokenError;
 use tidemill_api::start::StartError;
 use tidemill_connectors::ConnectorError;
-use tidemill_dag::codes::{tm09, tm12, tm14};
+use tidemill_dag::codes::{tm08, tm09, tm12, tm13, tm14};
 use tidemill_dag::diagnostic::Diagnostic;
 use tidemill_generator::Refusal;
 use tidemill_scheduler::relay::{KafkaError, WebhookError};
@@ -98,6 +99,18 @@ pub enum CliError {
     /// The address could be reached from outside.
     #[error("{address} is not an address of this machine alone")]
     NotLoopback { address: String },
+    /// The address could be reached from outside, and nobody would be asked for a token.
+    #[error("{address} can be reached from outside, and there is no token")]
+    Unprotected { address: String },
+    /// A change was not confirmed.
+    #[error("{changed} pipelines would change, and nobody is there to confirm it")]
+    NotConfirmed { changed: usize },
+    /// No such version.
+    #[error("pipeline `{pipeline}` has no version `{version}`")]
+    UnknownVersion { pipeline: String, version: String },
+    /// A token.
+    #[error(transparent)]
+    Token(TokenError),
     /// Something the process needs from the machine failed.
     #[error("could not {doing}")]
     Machine { doing: String, source: Box<dyn std::error::Error + Send + Sync> },
@@ -189,6 +202,12 @@ impl CliError {
             Self::Kafka(_) => tm14::KAFKA,
             Self::Webhook(_) => tm14::WEBHOOK,
             Self::Records(error) => error.code(),
+            Self::Unprotected { .. } => tm13::UNPROTECTED,
+            Self::NotConfirmed { .. } => tm13::NOT_APPLIED,
+            Self::UnknownVersion { .. } => tm08::NO_VERSION,
+            Self::Token(TokenError::Name(_)) => tm13::TOKEN_NAME,
+            Self::Token(TokenError::Expiry(_)) => tm13::TOKEN_EXPIRY,
+            Self::Token(TokenError::Store(error)) => error.code(),
             Self::Store(error) => error.code(),
             Self::Connector(error) => error.code(),
             Self::Connectors(errors) => errors.first().map_or(tm09::MACHINE, ConnectorError::code),
@@ -228,6 +247,10 @@ impl CliError {
             | Self::Exists { .. }
             | Self::Listen { .. }
             | Self::NotLoopback { .. }
+            | Self::Unprotected { .. }
+            | Self::NotConfirmed { .. }
+            | Self::UnknownVersion { .. }
+            | Self::Token(_)
             | Self::Start(_)
             | Self::SecretPlace { .. }
             | Self::QueueAddress(_)
@@ -273,6 +296,9 @@ impl CliError {
             Self::NotLoopback { .. } => {
                 Some("this server asks nobody for a password, so it listens on 127.0.0.1 or [::1] only".into())
             }
+            Self::Unprotected { .. } => Some("make a token first: `tidemill tokens create NAME --role admin`".into()),
+            Self::NotConfirmed { .. } => Some("give `--yes` to apply them, or `--plan` to only look".into()),
+            Self::UnknownVersion { pipeline, .. } => Some(format!("`tidemill versions {pipeline}` lists them")),
             Self::NoCluster { .. } => Some(
                 "set `database.url` to a PostgreSQL and `queue.url` to a Redis; `tidemill dev` needs neither".into(),
             ),
@@ -306,6 +332,7 @@ impl CliError {
             | Self::Store(_)
             | Self::Connectors(_)
             | Self::Start(_)
+            | Self::Token(_)
             | Self::SecretPlace { .. }
             | Self::NotUnderstood(_) => None,
         }

@@ -3,8 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::error::CliError;
 use crate::table::Table;
@@ -23,7 +22,7 @@ pub fn table(batches: &[RecordBatch]) -> Result<Table, CliError> {
         rows: Vec::new(),
     };
     for batch in batches {
-        each_row(batch, |row| table.rows.push(row))?;
+        tidemill_api::preview::each_row(batch, |row| table.rows.push(row)).map_err(wrong)?;
     }
     Ok(table)
 }
@@ -32,41 +31,9 @@ fn is_number(kind: &DataType) -> bool {
     kind.is_numeric()
 }
 
-fn each_row(batch: &RecordBatch, mut take: impl FnMut(Vec<Option<String>>)) -> Result<(), CliError> {
-    let options = FormatOptions::default().with_display_error(true);
-    let columns: Vec<_> = batch
-        .columns()
-        .iter()
-        .map(|column| ArrayFormatter::try_new(column, &options))
-        .collect::<Result<_, _>>()
-        .map_err(wrong)?;
-    for row in 0..batch.num_rows() {
-        let cell = |(array, format): (&arrow::array::ArrayRef, &ArrayFormatter<'_>)| {
-            array.is_valid(row).then(|| format.value(row).to_string())
-        };
-        take(batch.columns().iter().zip(&columns).map(cell).collect());
-    }
-    Ok(())
-}
-
 /// Batches as JSON objects; numbers and booleans keep their types, everything else is text.
 pub fn json(batches: &[RecordBatch]) -> Result<Vec<Value>, CliError> {
-    let mut rows = Vec::new();
-    for batch in batches {
-        let schema = batch.schema();
-        each_row(batch, |row| {
-            let cell = |(field, text): (&arrow::datatypes::FieldRef, Option<String>)| {
-                (field.name().clone(), text.map_or(Value::Null, |text| value(field.data_type(), text)))
-            };
-            rows.push(Value::Object(schema.fields().iter().zip(row).map(cell).collect::<Map<_, _>>()));
-        })?;
-    }
-    Ok(rows)
-}
-
-fn value(kind: &DataType, text: String) -> Value {
-    let plain = kind.is_integer() || kind.is_floating() || *kind == DataType::Boolean;
-    if plain { serde_json::from_str(&text).unwrap_or(Value::String(text)) } else { Value::String(text) }
+    tidemill_api::preview::json(batches).map_err(wrong)
 }
 
 #[cfg(test)]
@@ -89,12 +56,5 @@ mod tests {
         let table = table(&[batch()]).expect("a table");
         assert_eq!(table.right, [false, true, true]);
         assert_eq!(table.rows[0], [Some("a".to_owned()), None, Some("0.5".to_owned())]);
-    }
-
-    #[test]
-    fn numbers_stay_numbers() {
-        let rows = json(&[batch()]).expect("rows");
-        assert_eq!(rows[0], serde_json::json!({"name": "a", "n": null, "x": 0.5}));
-        assert_eq!(rows[1], serde_json::json!({"name": null, "n": 2, "x": "NaN"}));
     }
 }

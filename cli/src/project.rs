@@ -147,6 +147,12 @@ impl Project {
         Ok((store, transport))
     }
 
+    /// The transport through Redis, where one is configured.
+    pub fn queue_transport(&self) -> Result<Option<Arc<dyn Transport>>, CliError> {
+        let Some(options) = self.queue()? else { return Ok(None) };
+        Ok(Some(Arc::new(RedisTransport::new(&options)?)))
+    }
+
     fn transport(&self) -> Result<Arc<dyn Transport>, CliError> {
         Ok(match self.queue()? {
             Some(options) => Arc::new(RedisTransport::new(&options)?),

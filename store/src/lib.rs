@@ -43,7 +43,7 @@ pub use run::{
     Created, EventRecord, Interval, ItemCounts, NewRun, NewTask, Page, RunFilter, RunRecord, TaskFailure, TaskRecord,
     TriggerKind,
 };
-pub use status::{Counts, DatabaseFacts, Pulse, WorkerRecord};
+pub use status::{Counts, DatabaseFacts, Pulse};
 pub use store::Store;
 pub use token::{NewToken, TokenRecord};
 pub use transport::{Condition, DEFAULT_QUEUE, InProcess, Transport, TransportError};

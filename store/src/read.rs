@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tidemill_dag::{
     id::{Ordinal, RunId, TaskKey},
-    state::TaskState,
+    state::{RunState, TaskState},
 };
 
 use crate::{
@@ -15,20 +15,16 @@ use crate::{
 
 const RUN: &str = concat!("SELECT ", run_columns!(), " FROM runs AS r WHERE r.id = $1");
 
-/// `$2` is a list of states as text between commas, or empty for all.
+/// Before `$1`, at most `$2`.
 macro_rules! run_list {
     ($more:literal) => {
-        concat!(
-            "SELECT ",
-            run_columns!(),
-            " FROM runs AS r WHERE r.id < $1 AND ($2 = '' OR $2 LIKE '%,' || r.state || ',%')",
-            $more,
-            " ORDER BY r.id DESC LIMIT $3"
-        )
+        concat!("SELECT ", run_columns!(), " FROM runs AS r WHERE r.id < $1", $more, " ORDER BY r.id DESC LIMIT $2")
     };
 }
 const RUNS: &str = run_list!("");
-const RUNS_OF: &str = run_list!(" AND r.pipeline = $4");
+const RUNS_IN: &str = run_list!(" AND r.state = $3");
+const RUNS_OF: &str = run_list!(" AND r.pipeline = $3");
+const RUNS_OF_IN: &str = run_list!(" AND r.pipeline = $3 AND r.state = $4");
 
 macro_rules! task_list {
     () => {
@@ -54,21 +50,44 @@ const ITEMS: &str = concat!(
 const EVENTS: &str = "SELECT id, run_id, ordinal, attempt, at, event, from_state, to_state, owner, detail FROM events \
                       WHERE run_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 
+const EVENTS_OF_TASK: &str = "SELECT id, run_id, ordinal, attempt, at, event, from_state, to_state, owner, detail \
+                              FROM events WHERE run_id = $1 AND ordinal = $2 ORDER BY id";
+
 /// Items stand behind the task that waits for them, which no task of a plan does.
 const EDGES: &str = "SELECT from_ordinal, to_ordinal FROM edges WHERE run_id = $1 AND from_ordinal < to_ordinal ORDER BY to_ordinal, from_ordinal";
 
 impl Store {
-    /// Runs, newest first.
+    /// Runs, newest first. Each state is a short read of its own, whatever else there is.
     pub async fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<RunRecord>, StoreError> {
+        let states: Vec<Option<RunState>> = match filter.states.as_slice() {
+            [] => vec![None],
+            some => some.iter().copied().map(Some).collect(),
+        };
+        let mut found = Vec::new();
+        for state in states {
+            found.extend(self.runs_in(filter.pipeline.as_deref(), state, page).await?);
+        }
+        found.sort_unstable_by_key(|run: &RunRecord| std::cmp::Reverse(run.id));
+        found.dedup_by_key(|run| run.id);
+        found.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
+    async fn runs_in(
+        &self,
+        pipeline: Option<&str>,
+        state: Option<RunState>,
+        page: Page,
+    ) -> Result<Vec<RunRecord>, StoreError> {
         let before = page.before.unwrap_or(RunId(uuid::Uuid::max()));
-        let states: String = filter.states.iter().map(|state| format!(",{state},")).collect();
-        let mut args = vec![Arg::from(before), states.as_str().into(), page.limit.into()];
-        let sql = match &filter.pipeline {
-            Some(pipeline) => {
-                args.push(pipeline.as_str().into());
-                RUNS_OF
-            }
-            None => RUNS,
+        let mut args = vec![Arg::from(before), page.limit.into()];
+        args.extend(pipeline.map(Arg::from));
+        args.extend(state.map(|state| Arg::from(state.name())));
+        let sql = match (pipeline, state) {
+            (None, None) => RUNS,
+            (None, Some(_)) => RUNS_IN,
+            (Some(_), None) => RUNS_OF,
+            (Some(_), Some(_)) => RUNS_OF_IN,
         };
         self.desk.db.read("list runs", sql, &args).await?.iter().map(record).collect()
     }
@@ -133,6 +152,12 @@ impl Store {
     pub async fn events(&self, run: RunId, after: i64, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
         let args = [run.into(), after.into(), limit.into()];
         self.desk.db.read("load the history of a run", EVENTS, &args).await?.iter().map(event_record).collect()
+    }
+
+    /// The history of one task, in order.
+    pub async fn task_events(&self, task: TaskKey) -> Result<Vec<EventRecord>, StoreError> {
+        let args = [task.run.into(), task.ordinal.into()];
+        self.desk.db.read("load the history of a task", EVENTS_OF_TASK, &args).await?.iter().map(event_record).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tidemill_dag::{id::WorkerId, time::Timestamp};
+use tidemill_dag::time::Timestamp;
 
 use crate::{
     Store, StoreError,
@@ -34,19 +34,6 @@ pub struct Counts {
     pub lost_deliveries: u64,
 }
 
-/// A worker process that holds something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WorkerRecord {
-    /// How it names itself.
-    pub worker: WorkerId,
-    /// How many tasks it has.
-    pub tasks: u32,
-    /// When the first of its leases ends.
-    pub lease_until: Timestamp,
-    /// When it began the oldest of them.
-    pub since: Option<Timestamp>,
-}
-
 /// The database as it presents itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DatabaseFacts {
@@ -68,9 +55,6 @@ const READY: &str = "SELECT COUNT(*), MIN(ready_at) FROM tasks WHERE state = 're
 
 const OVERDUE: &str = "SELECT MIN(at) FROM (SELECT MIN(lease_until) AS at FROM tasks WHERE state = 'running' \
                        UNION ALL SELECT MIN(wake_at) FROM tasks WHERE state = 'waiting') AS due WHERE at < $1";
-
-const WORKERS: &str = "SELECT owner, COUNT(*), MIN(lease_until), MIN(started_at) FROM tasks WHERE state = 'running' \
-                       AND owner IS NOT NULL GROUP BY owner ORDER BY owner";
 
 const FACTS: Sql = Sql {
     sqlite: "SELECT sqlite_version(), NULL, (SELECT MAX(version) FROM _sqlx_migrations WHERE success)",
@@ -130,20 +114,6 @@ impl Store {
             pulse.overdue_since = Columns::of(row, "tasks").next("at")?;
         }
         Ok(pulse)
-    }
-
-    /// Workers that hold tasks.
-    pub async fn busy_workers(&self) -> Result<Vec<WorkerRecord>, StoreError> {
-        let read = |row| {
-            let mut columns = Columns::of(row, "tasks");
-            Ok(WorkerRecord {
-                worker: columns.next("owner")?,
-                tasks: columns.next("tasks")?,
-                lease_until: columns.next("lease_until")?,
-                since: columns.next("started_at")?,
-            })
-        };
-        self.desk.db.read("list workers", WORKERS, &[]).await?.iter().map(read).collect()
     }
 
     /// The database as it presents itself.

@@ -1,22 +1,24 @@
-use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::{Value, json};
+//! Signs of life.
 
+mod alive;
+mod components;
+mod ready;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::needs;
 use crate::Api;
-use crate::problem::Problem;
+use crate::auth::Role;
 
-pub(super) fn router() -> Router<Api> {
-    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready))
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(alive::alive))
+        .routes(routes!(ready::ready))
+        .routes(needs(Role::Read, routes!(components::components)))
 }
 
-/// The process answers.
-async fn alive() -> Json<Value> {
-    Json(json!({"status": "ok"}))
-}
-
-/// The process can do its work: its state answers.
-async fn ready(State(api): State<Api>) -> Result<Json<Value>, Problem> {
-    api.store.pipelines().await?;
-    Ok(Json(json!({"status": "ready"})))
+#[cfg(test)]
+pub(super) fn examples() -> Vec<crate::testing::Example> {
+    vec![alive::example(), ready::example(), components::example()]
 }

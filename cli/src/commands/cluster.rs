@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tidemill_api::Api;
-use tokio_util::sync::CancellationToken;
+use tidemill_api::Access;
 
 use crate::args::{ServerArgs, WorkerArgs};
-use crate::clock;
 use crate::drive::Signals;
 use crate::error::{CliError, Exit};
 use crate::node::{Node, Role};
 use crate::out::Out;
 use crate::project::Project;
+use crate::serve::{self, Serving};
 
 /// Runs tasks until it is told to stop.
 pub async fn worker(mut project: Project, args: WorkerArgs, out: Out) -> Result<Exit, CliError> {
@@ -36,25 +35,15 @@ pub async fn scheduler(project: Project, out: Out) -> Result<Exit, CliError> {
 pub async fn server(project: Project, args: ServerArgs, out: Out) -> Result<Exit, CliError> {
     shares(&project, "server")?;
     let mut signals = Signals::new()?;
-    let (listener, bound) = super::dev::listen(args.listen).await?;
     let workbench = Arc::new(project.workbench()?);
     let node = Node::start(&project, &workbench, Role::Server).await?;
-    let api = Api {
-        store: node.store.clone(),
-        workbench,
-        clock: node.store.clock(),
-        chance: clock::chance(),
-        bell: node.bell.clone(),
-    };
-    let shutdown = CancellationToken::new();
-    let stopped = shutdown.clone();
-    let server = axum::serve(listener, tidemill_api::router(api).merge(node.metrics()))
-        .with_graceful_shutdown(async move { stopped.cancelled().await });
-    let server = tokio::spawn(async move { server.await });
+    serve::protected(args.listen, &node.store).await?;
+    let listener = serve::listen(args.listen).await?;
+    let api = Serving::start(&project, (&node, &workbench), listener, Access::Tokens).await?;
+    let bound = api.bound;
     ready(Role::Server, json!({"url": format!("http://{bound}")}), out)?;
     let failed = node.until_told(&mut signals).await;
-    shutdown.cancel();
-    let _ = server.await;
+    api.stop().await;
     node.drain(&mut signals).await;
     failed.map_or(Ok(Exit::Ok), Err)
 }

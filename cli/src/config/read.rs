@@ -176,6 +176,12 @@ fn limits(config: &Config, places: &Places, found: &mut Vec<Diagnostic>) {
             low(path, "it holds a password; write the place where the address is, as in \"${env:NAME}\"");
         }
     }
+    if config.server.requests_per_minute == 0 {
+        low("server.requests_per_minute", "nobody could ask for anything");
+    }
+    if config.server.timeout.0 < std::time::Duration::from_secs(1) {
+        low("server.timeout", "a second is the least: checking a definition takes its time");
+    }
     if config.engine.memory_mb < 16 {
         low("engine.memory_mb", "at least 16 MiB are needed");
     }

@@ -2,10 +2,15 @@ use std::process::Stdio;
 
 use crate::place::{Place, REVENUE, parquet_rows};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 25] = [
     "ask",
     "validate",
     "plan",
+    "apply",
+    "versions",
+    "diff",
+    "rollback",
+    "tokens",
     "run",
     "runs",
     "explain",

@@ -103,7 +103,8 @@ fn runs_are_made_and_followed_over_http() {
     assert_eq!(tasks["tasks"].as_array().map(Vec::len), Some(3));
     let events = server.get(&format!("/api/v1/runs/{id}/events?limit=2"));
     assert_eq!(events["events"].as_array().map(Vec::len), Some(2));
-    let more = server.get(&format!("/api/v1/runs/{id}/events?after={}", events["after"]));
+    let next = events["next"].as_str().expect("a cursor");
+    let more = server.get(&format!("/api/v1/runs/{id}/events?cursor={next}"));
     assert!(more["events"].as_array().is_some_and(|e| !e.is_empty()));
     let other = server.send("POST", "/api/v1/runs", &[], r#"{"pipeline": "revenue"}"#);
     assert_eq!(other.status, 201, "{}", other.body);
@@ -111,7 +112,7 @@ fn runs_are_made_and_followed_over_http() {
     let runs = server.get("/api/v1/runs?limit=1");
     assert_eq!(runs["runs"].as_array().map(Vec::len), Some(1));
     let next = runs["next"].as_str().expect("another page");
-    assert_eq!(server.get(&format!("/api/v1/runs?before={next}"))["runs"][0]["id"], id);
+    assert_eq!(server.get(&format!("/api/v1/runs?cursor={next}"))["runs"][0]["id"], id);
     server.stop();
 }
 
@@ -126,7 +127,7 @@ fn what_is_wrong_comes_as_a_problem_document() {
         (answer.status, answer.body["code"].as_str().unwrap_or_default().to_owned())
     };
     assert_eq!(wrong("GET", "/nowhere", ""), (404, "TM0918".into()));
-    assert_eq!(wrong("DELETE", "/api/v1/runs", ""), (405, "TM0917".into()));
+    assert_eq!(wrong("DELETE", "/api/v1/runs", ""), (405, "TM1307".into()));
     assert_eq!(wrong("GET", "/api/v1/runs/run_1", ""), (404, "TM0918".into()));
     assert_eq!(wrong("GET", "/api/v1/runs?limit=many", "").0, 400);
     assert_eq!(wrong("POST", "/api/v1/runs", "{").0, 400);

@@ -25,6 +25,7 @@ macro_rules! steps {
             43 "0043_schedule_pauses",
             50 "0050_version_states",
             51 "0051_api_tokens",
+            52 "0052_run_lists",
             60 "0060_retention",
             61 "0061_outbox",
         )

@@ -41,6 +41,8 @@ pub struct Part {
     pub hello: Value,
     /// Where its log goes.
     pub log: PathBuf,
+    /// What it is shown with every request.
+    pub token: Option<String>,
 }
 
 impl Cluster {
@@ -91,7 +93,7 @@ impl Cluster {
         let hello = serde_json::from_str(&line).unwrap_or_else(|error| {
             panic!("{args:?} is not ready ({error}): {line}{}", std::fs::read_to_string(&log).unwrap_or_default())
         });
-        Part { child, hello, log }
+        Part { child, hello, log, token: None }
     }
 
     /// Runs a command to its end; its standard output as JSON.
@@ -156,7 +158,8 @@ impl Part {
     pub fn http(&self, method: &str, path: &str, headers: &[&str], body: &str) -> (u16, Value) {
         let address = self.hello["url"].as_str().expect("it serves").trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).expect("connected");
-        let extra: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let mut extra: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        extra += &self.token.as_ref().map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
         let length = body.len();
         write!(
             stream,

@@ -40,7 +40,10 @@ async fn a_cluster_loses_a_worker_and_drains_another_and_every_load_is_there_onc
 }
 
 fn story(cluster: &Cluster) {
-    let server = cluster.part(&["server", "--listen", "127.0.0.1:0"]);
+    let mut server = cluster.part(&["server", "--listen", "127.0.0.1:0"]);
+    assert_eq!(server.http("GET", "/api/v1/runs", &[], "").0, 401, "nobody gets in without a token");
+    let (_, made) = cluster.run(&["tokens", "create", "story", "--role", "admin"]);
+    server.token = made["token"].as_str().map(str::to_owned);
     let (status, answer) = server.http("PUT", "/api/v1/pipelines/story", &["Content-Type: application/yaml"], PIPELINE);
     assert!(matches!(status, 200..=201), "{status}: {answer}");
     let schedulers = [cluster.part(&["scheduler"]), cluster.part(&["scheduler"])];

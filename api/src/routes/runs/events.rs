@@ -1,0 +1,60 @@
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::run_id;
+use crate::Api;
+use crate::cursor::List;
+use crate::input::{Ask, At, page};
+use crate::problem::Problem;
+use crate::view::EventView;
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventsQuery {
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
+    /// How many at most; 100 if unset.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// A page of a run's history.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EventPage {
+    /// What happened, oldest first.
+    events: Vec<EventView>,
+    /// Where to go on, also once more has happened.
+    next: Option<String>,
+}
+
+/// The history of a run: every change of state of it and of its tasks, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/runs/{run}/events", operation_id = "list_events", tag = "runs",
+    params(("run" = String, Path, description = "The run's id"), EventsQuery),
+    responses(
+        (status = 200, description = "A page of the history", body = EventPage),
+        (status = 404, description = "There is no such run"),
+    )
+)]
+pub(super) async fn events(
+    State(api): State<Api>,
+    At(run): At<String>,
+    Ask(asked): Ask<EventsQuery>,
+) -> Result<Json<EventPage>, Problem> {
+    let limit = page(asked.limit)?;
+    let after: Option<i64> = List::Events.key(asked.cursor.as_deref())?;
+    let run = api.store.run(run_id(&run)?).await?;
+    let rows = api.store.events(run.id, after.unwrap_or(0), limit).await?;
+    let next = rows.last().map(|last| List::Events.cursor(last.id)).or(asked.cursor);
+    Ok(Json(EventPage { events: rows.into_iter().map(EventView::from).collect(), next }))
+}
+
+#[cfg(test)]
+pub(super) fn example() -> crate::testing::Example {
+    crate::testing::Example::get("list_events", "/api/v1/runs/{run}/events?limit=2")
+        .wrong("GET", "/api/v1/runs/{run}/events?cursor=6c31", 400, "TM1308")
+        .wrong("GET", "/api/v1/runs/run_1/events", 404, "TM0918")
+}
