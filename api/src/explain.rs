@@ -58,6 +58,12 @@ pub fn run(run: &RunRecord, tasks: &[TaskRecord], now: Timestamp) -> Explained {
         owner: None,
         waits_for: Vec::new(),
     };
+    if let Some(late) = run.late_since.filter(|_| !run.state.is_finished()) {
+        told.sentences.push(format!("It is late: it should have ended {} ago.", ago(late, now)));
+    }
+    if let Some(end) = run.deadline_at.filter(|_| !run.state.is_finished()) {
+        told.sentences.push(format!("It is stopped in {} if it has not ended by then.", ago(now, end)));
+    }
     let done = run.tasks_total - run.tasks_left;
     match run.state {
         RunState::Queued => {

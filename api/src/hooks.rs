@@ -265,6 +265,7 @@ impl Hooks {
             interval: None,
             concurrency: planned.pipeline.concurrency.clone(),
             tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
+            bounds: tidemill_store::Bounds::of(&compiled.pipeline),
         })
     }
 

@@ -9,7 +9,7 @@ use tidemill_dag::diagnostic::Diagnostic;
 use tidemill_dag::id::RunId;
 use tidemill_dag::spec::Pipeline;
 use tidemill_dag::time::{Chance, Clock};
-use tidemill_store::{Created, Named, NewRun, NewTask, Store, StoreError, TriggerKind};
+use tidemill_store::{Bounds, Created, Named, NewRun, NewTask, Store, StoreError, TriggerKind};
 
 /// Why no run was started.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,7 @@ pub async fn start(
         interval: None,
         concurrency: compiled.pipeline.concurrency.clone(),
         tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
+        bounds: Bounds::of(&compiled.pipeline),
     };
     let Some(key) = order.key else { return Ok(store.create_run(new).await?) };
     let named = Named { key: key.clone(), request: Some(request), lasts: KEY_LASTS };

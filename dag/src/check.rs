@@ -8,12 +8,12 @@ pub(crate) use triggers::with_calendars;
 use std::collections::HashSet;
 
 use crate::{
-    codes::{tm01, tm02, tm03},
+    codes::{tm01, tm02, tm03, tm04},
     compile::Known,
     params,
     report::Report,
     secret,
-    spec::{Backoff, ForEach, LoadMode, Pipeline, Task, TaskKind},
+    spec::{Backoff, ForEach, LoadMode, Pipeline, Task, TaskKind, Wait},
     template,
     time::Span,
 };
@@ -42,6 +42,35 @@ pub(crate) fn pipeline(pipeline: &Pipeline, known: &Known, report: &mut Report) 
     tries("defaults", defaults.retries, defaults.backoff, defaults.timeout, report);
     for (key, task) in &pipeline.tasks {
         self::task(key, task, known, report);
+        if let TaskKind::Run(run) = &task.kind
+            && run.pipeline == pipeline.pipeline
+        {
+            let message = format!("`{}` would run itself, again and again", pipeline.pipeline);
+            report
+                .error(tm04::CYCLE, format!("tasks.{key}.run.pipeline"), message)
+                .advise("a pipeline cannot be part of itself; use `for_each` to repeat a task");
+        }
+    }
+    whole_run(pipeline, report);
+}
+
+/// What is said about a run as a whole.
+fn whole_run(pipeline: &Pipeline, report: &mut Report) {
+    for (key, span) in [("timeout", pipeline.timeout), ("expect_within", pipeline.expect_within)] {
+        if span == Some(Span::default()) {
+            report
+                .error(tm01::OUT_OF_RANGE, key, format!("with `{key}: 0s` no run would be in time"))
+                .advise(format!("give it some time, or leave `{key}` out"));
+        }
+    }
+    for (name, value) in &pipeline.outputs {
+        self::name(name, &format!("outputs.{name}"), true, report);
+        no_secret(value, &format!("outputs.{name}"), report);
+    }
+    for (word, hooks) in [("on_success", &pipeline.on_success), ("on_failure", &pipeline.on_failure)] {
+        for (place, notify) in hooks.iter().enumerate() {
+            kinds::notify(&format!("{word}[{place}]"), notify, report);
+        }
     }
 }
 
@@ -225,12 +254,16 @@ fn for_each(path: &str, for_each: &ForEach, task: &Task, report: &mut Report) {
 /// A file that never comes keeps a run open for ever: worth a word.
 fn unlimited_wait(path: &str, kind: &TaskKind, report: &mut Report) {
     let TaskKind::Wait(wait) = kind else { return };
-    if wait.file.is_some() {
-        report
-            .error_at_key(tm01::MEANINGLESS, format!("{path}.wait"), "this waits for ever if the file never comes")
-            .only_warn()
-            .advise("set a `timeout`");
-    }
+    let what = match wait {
+        Wait { file: Some(_), .. } => "the file never comes",
+        Wait { sql: Some(_), .. } | Wait { http: Some(_), .. } => "the answer never changes",
+        Wait { run: Some(_), .. } => "no such run ends",
+        _ => return,
+    };
+    report
+        .error_at_key(tm01::MEANINGLESS, format!("{path}.wait"), format!("this waits for ever if {what}"))
+        .only_warn()
+        .advise("set a `timeout`");
 }
 
 /// Refuses names that stand twice in a list.

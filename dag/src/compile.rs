@@ -102,10 +102,12 @@ fn prove(
     let pipeline = check::with_calendars(pipeline, known, &mut report);
     check::pipeline(&pipeline, known, &mut report);
     let stand_ins = probe::stand_ins(&pipeline);
-    let links = Linker { pipeline: &pipeline, broken, known, report: &mut report, stand_ins, items: false }.all();
+    let mut linker = Linker { pipeline: &pipeline, broken, known, report: &mut report, stand_ins, items: false };
+    let links = linker.all();
+    let told = linker.told();
     let graph = graph::build(&pipeline, &links);
     let circular = graph::report_cycles(&graph, &mut report);
-    let plan = if circular { Plan::default() } else { plan::build(&pipeline, &links, &mut report) };
+    let plan = if circular { Plan::default() } else { plan::build(&pipeline, &links, &told, &mut report) };
     let places = report.places.clone();
     let (findings, failed) = report.sorted();
     if failed {

@@ -1,5 +1,7 @@
 //! What each task reads and waits for: from its SQL, its inputs, its templates and its `needs`.
 
+mod others;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::Value;
@@ -9,7 +11,7 @@ use crate::{
     compile::Known,
     graph::Why,
     report::Report,
-    spec::{Check, Command, Expectation, ForEach, OnFail, Pipeline, Returns, Task, TaskKind},
+    spec::{Check, Command, Expectation, OnFail, Pipeline, Returns, Task, TaskKind},
     sql::{self, Mention},
     suggest,
     template::{
@@ -85,18 +87,6 @@ impl Linker<'_> {
         links
     }
 
-    fn for_each(&mut self, path: &str, for_each: &ForEach, links: &mut Links) {
-        match for_each {
-            ForEach::List(items) => {
-                for (position, item) in items.iter().enumerate() {
-                    self.value(&format!("{path}[{position}]"), item, links);
-                }
-            }
-            ForEach::Template(text) => self.text(path, text, links),
-            ForEach::Rows(of) => self.input(&of.rows, &format!("{path}.rows"), links),
-        }
-    }
-
     fn kind(&mut self, here: Here<'_>, kind: &TaskKind, links: &mut Links) {
         let at = |rest: &str| format!("{}.{}{rest}", here.path, kind.name());
         match kind {
@@ -143,14 +133,14 @@ impl Linker<'_> {
                     self.value(&at(".json"), json, links);
                 }
             }
-            TaskKind::Wait(wait) => {
-                for (key, value) in [(".until", &wait.until), (".file", &wait.file)] {
-                    if let Some(value) = value {
-                        self.text(&at(key), value, links);
-                    }
+            TaskKind::Wait(wait) => self.wait(here, &at(""), wait, links),
+            TaskKind::Run(run) => {
+                for (name, value) in &run.params {
+                    self.value(&at(&format!(".params.{name}")), value, links);
                 }
             }
-            TaskKind::Llm(_) | TaskKind::Approval(_) | TaskKind::Run(_) | TaskKind::Notify(_) => {}
+            TaskKind::Notify(notify) => self.notify(&at(""), notify, links),
+            TaskKind::Llm(_) | TaskKind::Approval(_) => {}
         }
     }
 
@@ -212,7 +202,7 @@ impl Linker<'_> {
         match &task.kind {
             TaskKind::Extract(_) | TaskKind::Sql(_) | TaskKind::Check(_) => None,
             // Not built yet, which is reported; what they will give is not known here.
-            TaskKind::Llm(_) | TaskKind::Approval(_) | TaskKind::Run(_) | TaskKind::Notify(_) => None,
+            TaskKind::Llm(_) | TaskKind::Approval(_) => None,
             TaskKind::Python(python) if python.returns == Returns::Rows => None,
             TaskKind::Python(_) => {
                 Some((format!("`{name}` returns a value, not rows"), format!("let `{name}` say `returns: rows`")))
@@ -220,7 +210,7 @@ impl Linker<'_> {
             TaskKind::Load(load) => {
                 Some((message, format!("read `{}`, whose rows it stores, and put `{name}` under `needs`", load.input)))
             }
-            TaskKind::Shell(_) | TaskKind::Http(_) | TaskKind::Wait(_) => {
+            TaskKind::Shell(_) | TaskKind::Http(_) | TaskKind::Wait(_) | TaskKind::Run(_) | TaskKind::Notify(_) => {
                 Some((message, format!("to wait for it, put `{name}` under `needs`")))
             }
         }

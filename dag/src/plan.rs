@@ -34,6 +34,9 @@ pub struct PlannedTask {
     pub reads: Vec<Relation>,
     /// The views folded into it; each stands behind those it reads.
     pub views: Vec<View>,
+    /// Whether it only tells people how the run ended: one of `on_success` or `on_failure`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hook: bool,
 }
 
 /// A task that is not run by itself.

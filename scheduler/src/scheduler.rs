@@ -321,6 +321,7 @@ pub(crate) fn run_of(version: &VersionRecord, settings: &Settings) -> Result<New
         interval: None,
         concurrency: compiled.pipeline.concurrency.clone(),
         tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
+        bounds: tidemill_store::Bounds::of(&compiled.pipeline),
     })
 }
 

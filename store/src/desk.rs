@@ -5,6 +5,7 @@
 
 mod answers;
 pub(crate) mod create;
+mod family;
 mod newborn;
 mod shift;
 mod unheard;
@@ -181,20 +182,25 @@ impl Desk {
 
     /// After the commit: sends tickets, and starts queued runs whose pipeline was held by somebody else.
     pub async fn follow_up(&self, after: After) {
-        let After { mut offers, later } = after;
-        for pipeline in later {
-            match self.start_queued(&pipeline).await {
-                Ok((_, more)) => offers.extend(more.offers),
-                Err(error) => {
-                    tracing::warn!(
-                        pipeline,
-                        error = &error as &dyn std::error::Error,
-                        "queued runs are left to the sweep"
-                    );
+        let mut todo = vec![after];
+        while let Some(After { offers, later, ended }) = todo.pop() {
+            publish(&*self.transport, offers).await;
+            for pipeline in later {
+                match self.start_queued(&pipeline).await {
+                    Ok((_, more)) => todo.push(more),
+                    Err(error) => {
+                        tracing::warn!(
+                            pipeline,
+                            error = &error as &dyn std::error::Error,
+                            "queued runs are left to the sweep"
+                        );
+                    }
                 }
             }
+            for ended in ended {
+                todo.extend(self.after_the_end(ended).await);
+            }
         }
-        publish(&*self.transport, offers).await;
     }
 
     /// Starts queued runs of a pipeline, in a transaction of its own.

@@ -87,12 +87,25 @@ pub(crate) struct After {
     pub offers: Vec<Offer>,
     /// Pipelines whose queued runs may start, in a transaction of their own.
     pub later: Vec<String>,
+    /// Runs that ended and concern others.
+    pub ended: Vec<Ended>,
+}
+
+/// A run that ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    pub run: RunId,
+    /// The task of another run that waits for it.
+    pub parent: Option<TaskKey>,
+    /// It was cancelled, and so must be the runs that its tasks wait for.
+    pub cancelled: bool,
 }
 
 impl After {
     pub fn join(&mut self, other: Self) {
         self.offers.extend(other.offers);
         self.later.extend(other.later);
+        self.ended.extend(other.ended);
     }
 }
 

@@ -40,8 +40,8 @@ pub use error::StoreError;
 pub use log::{LogLine, LogQuery, LogStream, StoredLine};
 pub use outbox::{Cursor, LostDelivery, OutEvent, OutTask, SinkRecord, SinkState, Start};
 pub use run::{
-    Created, EventRecord, Interval, ItemCounts, NewRun, NewTask, Page, RunFilter, RunRecord, TaskFailure, TaskRecord,
-    TriggerKind,
+    Bounds, Created, EventRecord, Interval, ItemCounts, NewRun, NewTask, Page, RunFilter, RunRecord, TaskFailure,
+    TaskRecord, TriggerKind,
 };
 pub use status::{Counts, DatabaseFacts, Pulse};
 pub use store::Store;

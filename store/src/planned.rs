@@ -13,6 +13,7 @@ impl From<&PlannedTask> for NewTask {
             run_if: task.run_if,
             retries: task.retries.unwrap_or(0),
             backoff: task.backoff.unwrap_or_default(),
+            hook: planned.hook,
             max_parallel: task.for_each.as_ref().and(task.max_parallel),
             priority: task.priority,
             queue: task.queue.clone(),

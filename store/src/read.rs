@@ -13,6 +13,9 @@ use crate::{
     door::{run_columns, run_record, task_columns, task_view, upstream},
 };
 
+const RUN_OF_KEY: &str =
+    concat!("SELECT ", run_columns!(), " FROM runs AS r WHERE r.pipeline = $1 AND r.trigger_key = $2");
+
 const RUN: &str = concat!("SELECT ", run_columns!(), " FROM runs AS r WHERE r.id = $1");
 
 /// Before `$1`, at most `$2`.
@@ -96,6 +99,12 @@ impl Store {
     pub async fn run(&self, id: RunId) -> Result<RunRecord, StoreError> {
         let rows = self.desk.db.read("load a run", RUN, &[id.into()]).await?;
         rows.first().map_or(Err(StoreError::NoRun(id)), record)
+    }
+
+    /// The run that a cause made, if it made one.
+    pub async fn run_of_key(&self, pipeline: &str, key: &str) -> Result<Option<RunRecord>, StoreError> {
+        let rows = self.desk.db.read("look for a run by its key", RUN_OF_KEY, &[pipeline.into(), key.into()]).await?;
+        rows.first().map(record).transpose()
     }
 
     /// The tasks of a run's plan, by ordinal. Items of a `for_each` are only counted; [`Store::items`] lists them.

@@ -1,14 +1,14 @@
 //! Runs and their tasks as rows: what goes in when a run is created, what comes out when people look.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidemill_dag::{
     id::{Attempt, Ordinal, RunId, TaskKey, VersionId, WorkerId},
-    spec::{Backoff, Concurrency, Priority, RunIf},
+    spec::{Backoff, Concurrency, Pipeline, Priority, RunIf},
     state::{RunState, TaskState},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 
 /// What made a run.
@@ -27,6 +27,8 @@ pub enum TriggerKind {
     Webhook,
     /// Fresh data.
     Dataset,
+    /// A task of another run.
+    Run,
 }
 
 /// The stretch of time a scheduled run stands for: from `start` up to and without `end`.
@@ -61,6 +63,29 @@ pub struct NewRun {
     pub concurrency: Concurrency,
     /// Its tasks in the order of the plan; the index is the ordinal.
     pub tasks: Vec<NewTask>,
+    /// Who waits for it, and how long it may take.
+    pub bounds: Bounds,
+}
+
+/// What bounds a run besides its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bounds {
+    /// The task of another run that waits for its end.
+    pub parent: Option<TaskKey>,
+    /// How many runs started each other up to this one.
+    pub depth: u32,
+    /// It is cancelled if it takes longer, counted from now.
+    pub timeout: Option<Duration>,
+    /// It counts as late if it takes longer, counted from now.
+    pub expect_within: Option<Duration>,
+}
+
+impl Bounds {
+    /// What a definition says about time.
+    pub fn of(pipeline: &Pipeline) -> Self {
+        let length = |span: Option<Span>| span.map(|span| span.0);
+        Self { timeout: length(pipeline.timeout), expect_within: length(pipeline.expect_within), ..Self::default() }
+    }
 }
 
 /// A task of a run to be created.
@@ -78,6 +103,8 @@ pub struct NewTask {
     pub backoff: Backoff,
     /// With `for_each`: at most so many items at once.
     pub max_parallel: Option<u32>,
+    /// Only tells people how the run ended.
+    pub hook: bool,
     /// Its place among ready tasks.
     pub priority: Priority,
     /// The worker queue; the default one if unset.
@@ -130,6 +157,23 @@ pub struct RunRecord {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// The task of another run that waits for its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TaskKey>,
+    /// How many runs started each other up to this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth: u32,
+    /// When it is stopped if it has not ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_at: Option<Timestamp>,
+    /// Since when it is later than its definition expects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_since: Option<Timestamp>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Which runs to list; empty means all.
@@ -287,6 +331,7 @@ impl TriggerKind {
             Self::Ask => "ask",
             Self::Webhook => "webhook",
             Self::Dataset => "dataset",
+            Self::Run => "run",
         }
     }
 }

@@ -114,8 +114,9 @@ impl Store {
             runs_started += started as usize;
             self.desk.follow_up(after).await;
         }
+        let stopped = self.desk.keep_time(now).await?;
         let offered = self.offer_what_is_missing(now).await?;
-        Ok(Swept { offered, leases_lost, woken, runs_started })
+        Ok(Swept { offered, leases_lost, woken, runs_started, stopped })
     }
 
     async fn tell_due(&self, find: &'static str, now: Timestamp, event: &Event) -> Result<usize, StoreError> {

@@ -7,6 +7,7 @@ mod collect;
 mod concurrency;
 mod crashes;
 mod definitions;
+mod family;
 mod graph;
 mod items;
 mod leading;
@@ -63,6 +64,9 @@ cases! {
     versions: a_version_lives_and_another_takes_its_place, several_are_adopted_together_or_not_at_all,
         of_two_people_at_once_one_wins, versions_move_as_the_table_says, one_goes_back_to_what_was_active_before;
     tokens: tokens_are_kept_used_and_revoked, an_expired_token_frees_its_name, the_state_tells_about_itself;
+    family: the_end_of_a_run_wakes_who_waits_for_it, a_cancelled_run_takes_along_whom_it_waits_for,
+        the_sweep_does_what_was_left_undone, a_run_is_late_and_then_out_of_time,
+        people_are_told_and_their_absence_changes_nothing;
     items: a_list_is_worked_off_and_collected, no_more_items_run_at_once_than_may, a_resume_repeats_only_what_failed,
         a_cancelled_run_takes_its_items_along, a_list_is_stored_once_or_not_at_all,
         lists_do_not_get_into_each_others_way, long_lists;

@@ -65,6 +65,8 @@ pub struct ClaimedRun {
     pub interval: Option<Interval>,
     /// When it started.
     pub started_at: Timestamp,
+    /// How many runs started each other up to this one.
+    pub depth: u32,
 }
 
 /// A finished task that a claimed task needs.
@@ -153,4 +155,6 @@ pub struct Swept {
     pub woken: usize,
     /// Queued runs that were started.
     pub runs_started: usize,
+    /// Runs that were stopped: their time was over, or the run that waited for them was cancelled.
+    pub stopped: usize,
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tidemill_dag::{
     id::{Attempt as Number, Ordinal},
     plan::PlannedTask,
+    state::TaskState,
     template::{self, Context, Interval, RunFacts, TaskFacts},
     time::Timestamp,
 };
@@ -146,11 +147,16 @@ fn context(loaded: &Loaded, claimed: &Claimed, before: &Before) -> Context {
 
 /// What templates see of a task.
 pub(crate) fn facts(task: &Upstream) -> TaskFacts {
-    let output = |key: &str| task.output.as_ref().and_then(|output| output.get(key));
+    facts_of(task.state, task.output.as_ref())
+}
+
+/// The same of its parts.
+pub(crate) fn facts_of(state: TaskState, output: Option<&Value>) -> TaskFacts {
+    let output = |key: &str| output.and_then(|output| output.get(key));
     let result = ["result", "receipt", "check"].into_iter().find_map(output).cloned().unwrap_or_default();
     let rows = ["manifest", "receipt"].into_iter().find_map(output);
     let rows = rows.and_then(|output| output.get("rows")).and_then(Value::as_u64);
-    TaskFacts { state: task.state, result, rows }
+    TaskFacts { state, result, rows }
 }
 
 fn template_error(field: &str) -> impl FnOnce(template::TemplateError) -> TaskError {

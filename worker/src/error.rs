@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use tidemill_connectors::ConnectorError;
-use tidemill_dag::{codes::tm07 as codes, template::TemplateError, time::Span};
+use tidemill_dag::{codes::tm07 as codes, id::RunId, template::TemplateError, time::Span};
 use tidemill_store::{StoreError, TaskFailure, blobs::BlobError};
 
 /// Any failure of an attempt. Display does not print the source.
@@ -128,6 +128,24 @@ pub enum TaskError {
         /// The limit.
         limit: usize,
     },
+    /// The run that a task started did not succeed.
+    #[error("run {run} ended as {state}{reason}")]
+    ChildEnded {
+        /// The run.
+        run: RunId,
+        /// How it ended.
+        state: &'static str,
+        /// Why, behind a colon, if that is known.
+        reason: String,
+    },
+    /// What a sensor waited for did not come.
+    #[error("waited {} in vain until {what}", Span(*limit))]
+    InVain {
+        /// How long.
+        limit: Duration,
+        /// For what.
+        what: String,
+    },
     /// The stored definition cannot be used by this program.
     #[error("version {version} of the definition cannot be used: {problem}")]
     Definition {
@@ -188,6 +206,8 @@ impl TaskError {
             Self::NoInput(_) => codes::NO_INPUT,
             Self::ItemsFailed { .. } => codes::ITEMS_FAILED,
             Self::TooManyItems { .. } => codes::TOO_MANY_ITEMS,
+            Self::ChildEnded { .. } => codes::CHILD_ENDED,
+            Self::InVain { .. } => codes::IN_VAIN,
             Self::Definition { .. } => codes::DEFINITION,
             Self::NoConnection(_) => codes::NO_CONNECTION,
             Self::Files { .. } | Self::Blob(_) => codes::FILES,
@@ -224,6 +244,8 @@ impl TaskError {
             | Self::NoInput(_)
             | Self::ItemsFailed { .. }
             | Self::TooManyItems { .. }
+            | Self::ChildEnded { .. }
+            | Self::InVain { .. }
             | Self::Definition { .. }
             | Self::NoConnection(_) => false,
             Self::Connector(source) => source.retryable(),
@@ -247,6 +269,8 @@ impl TaskError {
             Self::NoInput(_) => "resume the run from the task that makes them",
             Self::ItemsFailed { .. } => "a resume of the run repeats only the items that failed",
             Self::TooManyItems { .. } => "load the rows in one task, or raise `worker.max_items`",
+            Self::ChildEnded { .. } => "mend it there; a resume of this run resumes that one too",
+            Self::InVain { .. } => "give the task a longer `timeout`, or let `on_timeout: skip` it",
             Self::NoConnection(_) => "add it to the project file of the worker",
             Self::Definition { .. } => "apply the definition again with this version of the program",
             Self::Status { status: 401 | 403, .. } => "the server wants credentials, or forbids it",

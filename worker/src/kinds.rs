@@ -4,7 +4,9 @@ mod check;
 mod extract;
 mod http;
 mod load;
+mod notify;
 mod python;
+mod run;
 mod shell;
 mod sql;
 mod wait;
@@ -30,12 +32,12 @@ pub(crate) async fn perform(attempt: &Attempt<'_>) -> Result<Done, TaskError> {
         TaskKind::Python(body) => python::perform(attempt, body).await,
         TaskKind::Http(body) => http::perform(attempt, body).await,
         TaskKind::Wait(body) => wait::perform(attempt, body).await,
-        kind @ (TaskKind::Llm(_) | TaskKind::Approval(_) | TaskKind::Run(_) | TaskKind::Notify(_)) => {
-            Err(TaskError::Definition {
-                version: attempt.claimed.run.version.to_string(),
-                problem: format!("this worker does not know the kind `{}`", kind.name()),
-            })
-        }
+        TaskKind::Run(body) => run::perform(attempt, body).await,
+        TaskKind::Notify(body) => notify::perform(attempt, body).await,
+        kind @ (TaskKind::Llm(_) | TaskKind::Approval(_)) => Err(TaskError::Definition {
+            version: attempt.claimed.run.version.to_string(),
+            problem: format!("this worker does not know the kind `{}`", kind.name()),
+        }),
     }
 }
 

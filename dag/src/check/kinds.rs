@@ -12,10 +12,11 @@ use crate::{
     read::BUILT,
     report::Report,
     spec::{
-        Between, Check, Command, Expectation, Extract, Http, Load, LoadMode, ParamType, Python, Shell, Sql, TaskKind,
-        Wait,
+        Between, Check, Command, Expectation, Extract, Http, Load, LoadMode, Notify, ParamType, Python, RunPipeline,
+        Shell, Sql, TaskKind, Wait,
     },
     suggest,
+    time::Span,
 };
 
 pub(super) fn body(path: &str, kind: &TaskKind, known: &Known, report: &mut Report) {
@@ -28,7 +29,9 @@ pub(super) fn body(path: &str, kind: &TaskKind, known: &Known, report: &mut Repo
         TaskKind::Shell(body) => shell(path, body, report),
         TaskKind::Http(body) => http(path, body, report),
         TaskKind::Wait(body) => wait(path, body, report),
-        TaskKind::Llm(_) | TaskKind::Approval(_) | TaskKind::Run(_) | TaskKind::Notify(_) => {
+        TaskKind::Run(body) => run(path, body, report),
+        TaskKind::Notify(body) => notify(path, body, report),
+        TaskKind::Llm(_) | TaskKind::Approval(_) => {
             let message = format!("tasks of kind `{}` are not available yet", kind.name());
             let help = format!("kinds that are: {}", suggest::listed(BUILT).unwrap_or_default());
             report.error_at_key(tm01::KIND_NOT_BUILT, path, message).advise(help);
@@ -304,15 +307,117 @@ fn http(path: &str, http: &Http, report: &mut Report) {
     }
 }
 
+fn run(path: &str, run: &RunPipeline, report: &mut Report) {
+    let at = format!("{path}.pipeline");
+    if not_empty(&run.pipeline, &at, report) {
+        no_template(&run.pipeline, &at, report);
+    }
+    for (name, value) in &run.params {
+        no_secret(value, &format!("{path}.params.{name}"), report);
+    }
+}
+
+pub(super) fn notify(path: &str, notify: &Notify, report: &mut Report) {
+    let url = format!("{path}.url");
+    if not_empty(&notify.url, &url, report) {
+        let written = notify.url.as_str();
+        if let Some(address) = written.strip_prefix("mailto:") {
+            let message = format!("e-mail (to `{address}`) is not available yet");
+            report
+                .error(tm01::FEATURE_NOT_BUILT, &url, message)
+                .advise("give an http(s) address; many mail and chat services have one");
+        } else if !["http://", "https://", "{{", "${"].iter().any(|start| written.starts_with(start)) {
+            let message = format!("`{written}` does not begin with `http://` or `https://`");
+            report.error(tm01::EMPTY_VALUE, &url, message).advise("write the whole address");
+        }
+        secrets(written, &url, report);
+    }
+    if let Some(message) = &notify.message {
+        plain_text(message, &format!("{path}.message"), report);
+    }
+    for (name, value) in &notify.headers {
+        secrets(value, &format!("{path}.headers.{name}"), report);
+    }
+    if let Some(secret) = &notify.secret {
+        let at = format!("{path}.secret");
+        secrets(secret, &at, report);
+        if crate::secret::find(secret).is_none() {
+            report
+                .error(tm02::BAD_SECRET, &at, "a secret that stands in a definition is none")
+                .advise("write its place: `${env:NAME}`, `${file:PATH}` or `${secret:NAME}`");
+        }
+    }
+}
+
+fn wait_for(path: &str, wait: &Wait, report: &mut Report) {
+    if let Some(http) = &wait.http {
+        let url = format!("{path}.http.url");
+        if not_empty(&http.url, &url, report) {
+            plain_text(&http.url, &url, report);
+        }
+        for (name, value) in &http.headers {
+            secrets(value, &format!("{path}.http.headers.{name}"), report);
+        }
+        for (pointer, value) in &http.json {
+            let at = format!("{path}.http.json.{pointer}");
+            no_secret(value, &at, report);
+            if !pointer.is_empty() && !pointer.starts_with('/') {
+                report
+                    .error_at_key(tm01::EMPTY_VALUE, at, format!("`{pointer}` is not a JSON pointer"))
+                    .advise(format!("begin it with a slash: `/{pointer}`"));
+            }
+        }
+    }
+    if wait.stable.is_some() && wait.file.is_none() {
+        report
+            .error_at_key(tm01::MEANINGLESS, format!("{path}.stable"), "`stable` has a meaning with `file` only")
+            .advise("leave it out");
+    }
+    if wait.poll == Span::default() {
+        report
+            .error(
+                tm01::OUT_OF_RANGE,
+                format!("{path}.poll"),
+                "without a pause between two looks nothing else gets done",
+            )
+            .advise("as in `poll: 5s`");
+    }
+    if wait.max_poll.is_some_and(|max| max < wait.poll) {
+        report
+            .error(tm01::BAD_RANGE, format!("{path}.max_poll"), "the longest pause is shorter than the first")
+            .advise("make `max_poll` at least as long as `poll`");
+    }
+    if let Some(run) = &wait.run {
+        not_empty(&run.pipeline, &format!("{path}.run.pipeline"), report);
+        if run.states.is_empty() && !report.has(&format!("{path}.run.states")) {
+            report
+                .error(tm01::EMPTY_VALUE, format!("{path}.run.states"), "no state would do, so this waits in vain")
+                .advise("as in `states: [succeeded]`");
+        }
+    }
+}
+
 fn wait(path: &str, wait: &Wait, report: &mut Report) {
-    let forms = [("for", wait.span.is_some()), ("until", wait.until.is_some()), ("file", wait.file.is_some())];
+    wait_for(path, wait, report);
+    let forms = [
+        ("for", wait.span.is_some()),
+        ("until", wait.until.is_some()),
+        ("file", wait.file.is_some()),
+        ("sql", wait.sql.is_some()),
+        ("http", wait.http.is_some()),
+        ("run", wait.run.is_some()),
+    ];
     let given: Vec<&str> = forms.into_iter().filter_map(|(name, is)| is.then_some(name)).collect();
     match given.as_slice() {
         [_] => {}
         [] if report.has(path) => {}
         [] => {
             report
-                .error(tm01::ONE_OF, path, "this waits for nothing: `for`, `until` or `file` is missing")
+                .error(
+                    tm01::ONE_OF,
+                    path,
+                    "this waits for nothing: `for`, `until`, `file`, `sql`, `http` or `run` is missing",
+                )
                 .advise("as in `for: 10m`, `until: 2030-01-01T06:00:00Z` or `file: data/ready`");
         }
         [first, second, ..] => {

@@ -21,4 +21,6 @@ codes! {
     INTERNAL: "TM0720" = "The worker made a mistake",
     ITEMS_FAILED: "TM0721" = "Items of a task with `for_each` failed",
     TOO_MANY_ITEMS: "TM0722" = "The list of a `for_each` is too long",
+    CHILD_ENDED: "TM0723" = "A run that a task started did not succeed",
+    IN_VAIN: "TM0724" = "What a task waited for did not come in time",
 }

@@ -12,20 +12,51 @@ use crate::{
     id::Ordinal,
     links::{Links, Source, behind_checks},
     report::Report,
-    spec::{Materialize, Pipeline, RunIf, Task, TaskKind},
+    spec::{Materialize, Notify, Pipeline, RunIf, Task, TaskKind},
+    time::Span,
 };
 
 /// Plans a definition whose links have no circles. Wrong wishes for views are reported.
-pub(crate) fn build(pipeline: &Pipeline, links: &[Links], report: &mut Report) -> Plan {
-    let planner = Planner { pipeline, links, users: users(pipeline, links) };
+pub(crate) fn build(pipeline: &Pipeline, links: &[Links], told: &BTreeSet<usize>, report: &mut Report) -> Plan {
+    let planner = Planner { pipeline, links, told, users: users(pipeline, links) };
     let views: Vec<bool> = (0..links.len()).map(|index| planner.is_view(index, report)).collect();
     let order = planner.order(&views);
     let mut ordinals = vec![None; links.len()];
     for (ordinal, index) in (0..).map(Ordinal).zip(&order) {
         ordinals[*index] = Some(ordinal);
     }
-    let tasks = order.iter().map(|index| planner.planned(*index, &views, &ordinals)).collect();
+    let mut tasks: Vec<_> = order.iter().map(|index| planner.planned(*index, &views, &ordinals)).collect();
+    let all: Vec<Ordinal> = ordinals.iter().copied().flatten().collect::<BTreeSet<_>>().into_iter().collect();
+    tasks.extend(hooks(pipeline, &all));
     Plan { tasks }
+}
+
+/// How often somebody is tried to be told, and for how long each time.
+const HOOK_TRIES: (u32, Span) = (5, Span::seconds(30));
+
+/// What tells people about the end of a run stands behind all its tasks.
+fn hooks(pipeline: &Pipeline, all: &[Ordinal]) -> Vec<PlannedTask> {
+    let kinds = [
+        ("on_success", RunIf::NoneFailed, &pipeline.on_success),
+        ("on_failure", RunIf::AnyFailed, &pipeline.on_failure),
+    ];
+    let planned = |(word, run_if, hooks): (&str, RunIf, &Vec<Notify>)| {
+        let one = |(place, notify): (usize, &Notify)| PlannedTask {
+            name: format!("{word}[{place}]"),
+            task: Task {
+                run_if,
+                retries: Some(HOOK_TRIES.0),
+                timeout: Some(HOOK_TRIES.1),
+                ..Task::of(TaskKind::Notify(notify.clone()))
+            },
+            needs: all.to_vec(),
+            reads: Vec::new(),
+            views: Vec::new(),
+            hook: true,
+        };
+        hooks.iter().enumerate().map(one).collect::<Vec<_>>()
+    };
+    kinds.into_iter().flat_map(planned).collect()
 }
 
 /// Who uses a task, and how.
@@ -58,6 +89,8 @@ fn users(pipeline: &Pipeline, links: &[Links]) -> Vec<Users> {
 struct Planner<'a> {
     pipeline: &'a Pipeline,
     links: &'a [Links],
+    /// Tasks that the pipeline's outputs and hooks speak of.
+    told: &'a BTreeSet<usize>,
     users: Vec<Users>,
 }
 
@@ -118,6 +151,11 @@ impl Planner<'_> {
             }
         };
         let (reader_name, reader_task) = self.pipeline.tasks.get_index(reader)?;
+        if self.told.contains(&index) {
+            return Some(
+                "a template of the pipeline's outputs or hooks uses its outcome, and a view has none".to_owned(),
+            );
+        }
         if task.for_each.is_some() {
             return Some("it has a `for_each` of its own".to_owned());
         }
@@ -229,6 +267,7 @@ impl Planner<'_> {
             needs,
             reads,
             views: inlined.into_iter().map(view).collect(),
+            hook: false,
         }
     }
 

@@ -35,6 +35,11 @@ pub(super) fn decode(root: &Node) -> Draft {
         vars: fields.or_default("vars"),
         concurrency: fields.or_default("concurrency"),
         defaults: fields.or_default("defaults"),
+        timeout: fields.optional("timeout"),
+        expect_within: fields.optional("expect_within"),
+        outputs: fields.or_default("outputs"),
+        on_success: fields.or_default("on_success"),
+        on_failure: fields.or_default("on_failure"),
         tasks: IndexMap::new(),
     };
     if let Some(entry) = fields.find("tasks") {

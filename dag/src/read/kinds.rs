@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     spec::{
-        AcceptedValues, Between, Check, Command, Contract, Expectation, Extract, Freshness, Http, Incremental, Limits,
-        Load, LoadMode, Method, OnFail, Python, Range, References, RegexCheck, Returns, Shell, Sql, Wait,
+        AcceptedValues, Between, Check, Command, Contract, EndState, Expectation, Extract, Freshness, Http,
+        Incremental, Limits, Load, LoadMode, Method, Notify, OnFail, OnTimeout, Python, Range, References, RegexCheck,
+        Returns, RunPipeline, Shell, Sql, Wait, WaitHttp, WaitRun,
     },
     time::Span,
 };
@@ -148,5 +149,40 @@ decode_map! { Wait {
     span: optional("for"),
     until: optional("until"),
     file: optional("file"),
+    stable: optional("stable"),
+    sql: optional("sql"),
+    http: optional("http"),
+    run: optional("run"),
     poll: or("poll", Span::seconds(5)),
+    max_poll: optional("max_poll"),
+    on_timeout: or_default("on_timeout"),
+} }
+
+decode_words! { OnTimeout { "fail" => Fail, "skip" => Skip } }
+decode_words! { EndState { "succeeded" => Succeeded, "failed" => Failed, "cancelled" => Cancelled } }
+
+decode_map! { WaitHttp {
+    url: required("url"),
+    headers: or_default("headers"),
+    expect_status: or_default("expect_status"),
+    json: or_default("json"),
+} }
+
+decode_map! { WaitRun {
+    pipeline: required("pipeline"),
+    within: optional("within"),
+    states: or("states", vec![EndState::Succeeded]),
+} }
+
+decode_map! { RunPipeline {
+    pipeline: required("pipeline"),
+    params: or_default("params"),
+    wait: or("wait", true),
+} }
+
+decode_map! { Notify {
+    url: required("url"),
+    message: optional("message"),
+    secret: optional("secret"),
+    headers: or_default("headers"),
 } }

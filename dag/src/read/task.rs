@@ -18,7 +18,8 @@ pub(crate) const KINDS: [&str; 12] =
     ["extract", "sql", "load", "check", "llm", "python", "shell", "http", "wait", "approval", "run", "notify"];
 
 /// Those that can run.
-pub(crate) const BUILT: [&str; 8] = ["extract", "sql", "load", "check", "python", "shell", "http", "wait"];
+pub(crate) const BUILT: [&str; 10] =
+    ["extract", "sql", "load", "check", "python", "shell", "http", "wait", "run", "notify"];
 
 /// What came of a task.
 pub(super) enum Read {

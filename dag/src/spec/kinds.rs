@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Notify, RunPipeline, Wait};
 use crate::time::Span;
 
 /// Exactly one kind per task.
@@ -31,9 +32,9 @@ pub enum TaskKind {
     /// Wait for a person.
     Approval(serde_json::Value),
     /// Run another pipeline.
-    Run(serde_json::Value),
+    Run(RunPipeline),
     /// Tell somebody.
-    Notify(serde_json::Value),
+    Notify(Notify),
 }
 
 impl TaskKind {
@@ -416,26 +417,4 @@ pub enum Method {
     Put,
     Patch,
     Delete,
-}
-
-/// Wait, without holding a slot. Exactly one of the fields.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Wait {
-    /// This long from when the task becomes ready.
-    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
-    pub span: Option<Span>,
-    /// *Template.* Until this moment (RFC 3339).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<String>,
-    /// *Template.* Until this file is there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-    /// How often to look for the file.
-    #[serde(default = "default_poll")]
-    pub poll: Span,
-}
-
-fn default_poll() -> Span {
-    Span::seconds(5)
 }

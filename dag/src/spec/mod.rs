@@ -2,9 +2,11 @@
 //! error) is the business of the reading modules beside this one.
 
 mod kinds;
+mod others;
 mod trigger;
 
 pub use kinds::*;
+pub use others::*;
 pub use trigger::*;
 
 use indexmap::IndexMap;
@@ -40,6 +42,21 @@ pub struct Pipeline {
     /// Settings for every task that does not say otherwise.
     #[serde(default, skip_serializing_if = "is_default")]
     pub defaults: Defaults,
+    /// A run that takes longer is stopped, counted from when it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    /// A run that takes longer is marked as late; nothing is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect_within: Option<Span>,
+    /// *Templates.* What a task of kind `run` in another pipeline gets as its result.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub outputs: IndexMap<String, serde_json::Value>,
+    /// Who is told when a run succeeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_success: Vec<Notify>,
+    /// Who is told when a task of a run failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_failure: Vec<Notify>,
     /// The tasks by name, in the order of the file.
     pub tasks: IndexMap<String, Task>,
 }
@@ -183,6 +200,28 @@ pub struct Task {
     /// Whether its rows are written between tasks; only for `extract` and `sql`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub materialize: Option<Materialize>,
+}
+
+impl Task {
+    /// A task that says only what it does.
+    pub fn of(kind: TaskKind) -> Self {
+        Self {
+            kind,
+            description: None,
+            needs: Vec::new(),
+            when: None,
+            run_if: RunIf::default(),
+            for_each: None,
+            max_parallel: None,
+            retries: None,
+            backoff: None,
+            timeout: None,
+            pool: None,
+            priority: Priority::default(),
+            queue: None,
+            materialize: None,
+        }
+    }
 }
 
 /// What a task runs once for each of.

@@ -44,6 +44,7 @@ pub const TASKS: &[Arrow<TaskState, On>] = &[
     task(Running, On::OwnerGone, &[Ready, Failed], "a new attempt, unless five workers were lost over it"),
     task(Running, On::Cancel, &[Cancelled], "its run was cancelled; the worker learns it by its next heartbeat"),
     task(Waiting, On::Due, &[Ready], "the wake-up time came; a new attempt is offered"),
+    task(Waiting, On::Wake, &[Ready], "what it waits for happened before; a new attempt is offered"),
     task(Waiting, On::Cancel, &[Cancelled], "its run was cancelled"),
     task(Failed, On::Resume, &[Blocked], "it runs again, with new tries and a higher attempt"),
     task(Cancelled, On::Resume, &[Blocked], "it runs again, with new tries and a higher attempt"),

@@ -35,6 +35,9 @@ pub struct Policy {
     /// With `for_each`: at most so many of its items at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_parallel: Option<u32>,
+    /// Tells people how the run ended: its own outcome does not change the run's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hook: bool,
 }
 
 impl Policy {
@@ -45,6 +48,7 @@ impl Policy {
             retries: task.retries.unwrap_or(0),
             backoff: task.backoff.unwrap_or_default(),
             max_parallel: task.max_parallel,
+            hook: false,
         }
     }
 }
@@ -203,6 +207,8 @@ pub enum Event {
     OwnerGone,
     /// The wake-up time has come.
     Due,
+    /// What it waits for has happened before the wake-up time.
+    Wake,
     /// The run was cancelled.
     Cancel,
     /// The run was resumed and this task runs again; the tasks before it, counted anew (see [`super::resets`]).
@@ -227,6 +233,7 @@ pub enum EventKind {
     LeaseOver,
     OwnerGone,
     Due,
+    Wake,
     Cancel,
     Resume,
 }
@@ -246,6 +253,7 @@ named!(EventKind {
     LeaseOver = "lease_over",
     OwnerGone = "owner_gone",
     Due = "due",
+    Wake = "wake",
     Cancel = "cancel",
     Resume = "resume",
 });
@@ -268,6 +276,7 @@ impl Event {
             Self::LeaseOver => EventKind::LeaseOver,
             Self::OwnerGone => EventKind::OwnerGone,
             Self::Due => EventKind::Due,
+            Self::Wake => EventKind::Wake,
             Self::Cancel => EventKind::Cancel,
             Self::Resume(_) => EventKind::Resume,
         }
@@ -278,7 +287,7 @@ impl Event {
             Self::Beat { by, .. } | Self::Succeed(by) | Self::Fail { by, .. } => Some(by),
             Self::Park { by, .. } | Self::Skip(by) | Self::Expand { by, .. } | Self::Release(by) => Some(by),
             Self::Open | Self::Place | Self::UpstreamDone(_) | Self::Start { .. } | Self::LeaseOver => None,
-            Self::OwnerGone | Self::Due | Self::Cancel | Self::Resume(_) => None,
+            Self::OwnerGone | Self::Due | Self::Wake | Self::Cancel | Self::Resume(_) => None,
         }
     }
 }
@@ -323,7 +332,7 @@ fn step(task: &TaskView, event: &Event, now: Timestamp, chance: f64) -> Result<T
         Event::Skip(_) => task.moved(TaskState::Skipped),
         Event::Expand { items, .. } => expand(task, *items)?,
         Event::Place => place(task)?,
-        Event::Release(_) | Event::Due => task.offered(),
+        Event::Release(_) | Event::Due | Event::Wake => task.offered(),
         Event::LeaseOver | Event::OwnerGone => crash(task),
         Event::Cancel => task.moved(TaskState::Cancelled),
         Event::Resume(upstream) => {
@@ -393,6 +402,7 @@ fn settle(task: &TaskView) -> TaskView {
     }
     match rules::verdict(task.policy.run_if, task.upstream) {
         TaskState::Ready => task.offered(),
+        _ if task.policy.hook => task.moved(TaskState::Skipped),
         ended => task.moved(ended),
     }
 }

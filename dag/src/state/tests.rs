@@ -47,6 +47,7 @@ fn rows(state: TaskState) -> Vec<TaskView> {
                 let policy = Policy { run_if, retries: 1, ..Policy::default() };
                 let plain = TaskView { upstream, failures, crashes, policy, ..row(state) };
                 rows.push(TaskView { items: Some(4), ..plain.clone() });
+                rows.push(TaskView { policy: Policy { hook: true, ..policy }, ..plain.clone() });
                 rows.push(plain);
             }
         }
@@ -73,6 +74,7 @@ fn events() -> Vec<Event> {
         Event::LeaseOver,
         Event::OwnerGone,
         Event::Due,
+        Event::Wake,
         Event::Cancel,
         Event::Resume(Upstream { pending: 2, ..Upstream::default() }),
     ];
@@ -316,6 +318,22 @@ fn news_travels_to_readers_and_to_the_run() {
     let after = settled.runs[0].after;
     assert_eq!((after.state, after.tasks_left, after.failed), (RunState::Running, 1, 1));
     assert_eq!(settled.moves.len(), 4);
+}
+
+#[test]
+fn a_hook_that_fails_does_not_fail_its_run() {
+    let policy = |run_if| Policy { run_if, hook: true, ..Policy::default() };
+    let hook = TaskView { policy: policy(RunIf::NoneFailed), ..row(TaskState::Running) };
+    let run = RunView { state: RunState::Running, ..RunView::first(key(0).run, 1) };
+    let mut work = Work::new(NOW);
+    work.give_tasks([hook]);
+    work.give_runs([run]).unwrap();
+    work.apply(key(0), &Event::Fail { by: holder(3, "w"), retryable: false }, 0.0).unwrap();
+    let after = *work.run(run.id).unwrap();
+    assert_eq!((after.state, after.failed), (RunState::Succeeded, 0));
+    let idle = TaskView::first(key(0), 1, policy(RunIf::NoneFailed));
+    let told = decide(&idle, &Event::UpstreamDone(Ending::Failed), NOW, 0.0).unwrap();
+    assert_eq!(told.task.state, TaskState::Skipped, "there is nothing to tell, which is no failure");
 }
 
 #[test]

@@ -230,6 +230,7 @@ impl Work {
         let from = row.after.state;
         row.after = decision.task;
         let (to, attempt) = (row.after.state, row.after.attempt);
+        let hook = row.after.policy.hook;
         let parent = row.after.parent.filter(|_| row.after.policy.max_parallel.is_some());
         let parent = parent.map(|ordinal| TaskKey { ordinal, ..key });
         if from != to {
@@ -241,7 +242,9 @@ impl Work {
             if let Some(parent) = parent {
                 *self.places.entry(parent).or_default() += 1;
             }
-            self.apply_run(key.run, RunEvent::TaskEnded(ending))?;
+            // Whoever was to be told may not hear it; the run ended as it ended.
+            let counted = if hook && ending == Ending::Failed { Ending::Skipped } else { ending };
+            self.apply_run(key.run, RunEvent::TaskEnded(counted))?;
         }
         if let Event::Expand { items, .. } = event {
             self.apply_run(key.run, RunEvent::Grow { of: key.ordinal, items: *items })?;

@@ -151,11 +151,16 @@ impl Prover<'_> {
                 self.warn(&path, message);
                 Columns::Later
             }
+            TaskKind::Wait(wait) => {
+                if let Some(query) = &wait.sql {
+                    self.condition(&format!("tasks.{}.wait.sql", planned.name), query, &room).await;
+                }
+                Columns::Broken
+            }
             TaskKind::Llm(_)
             | TaskKind::Python(_)
             | TaskKind::Shell(_)
             | TaskKind::Http(_)
-            | TaskKind::Wait(_)
             | TaskKind::Approval(_)
             | TaskKind::Run(_)
             | TaskKind::Notify(_) => Columns::Broken,
@@ -332,16 +337,21 @@ impl Prover<'_> {
         Columns::Broken
     }
 
+    /// A query whose columns nobody reads.
+    async fn condition(&mut self, path: &str, template: &str, room: &Room) {
+        let Ok(text) = self.render(path, template) else { return };
+        if let Err(error) = self.typed(room, &text).await {
+            self.sql_failed(path, template, &text, &error, room);
+        }
+    }
+
     async fn check(&mut self, name: &str, check: &Check, room: &Room) -> Columns {
         let columns = room.columns(&check.input);
         for (index, expectation) in check.expect.iter().enumerate() {
             let path = format!("tasks.{name}.check.expect[{index}]");
             if let Expectation::Sql(template) = expectation {
                 let path = format!("{path}.sql");
-                let Ok(text) = self.render(&path, template) else { continue };
-                if let Err(error) = self.typed(room, &text).await {
-                    self.sql_failed(&path, template, &text, &error, room);
-                }
+                self.condition(&path, template, room).await;
                 continue;
             }
             let Some(schema) = columns.known() else { continue };

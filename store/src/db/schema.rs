@@ -19,6 +19,7 @@ macro_rules! steps {
             6 "0006_schedules",
             10 "0010_workers",
             20 "0020_items",
+            21 "0021_run_bounds",
             40 "0040_trigger_keys",
             41 "0041_dead_letters",
             42 "0042_dataset_updates",

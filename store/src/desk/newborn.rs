@@ -18,12 +18,13 @@ use crate::{
 const RUNS: Sql = batch!(
     [id run, pipeline text, version text, state text, trigger_kind text, trigger_key text, trigger_data text, params text,
      interval_start int, interval_end int, max_runs int, on_overlap text, tasks_total int, tasks_left int,
-     tasks_failed int, reason text, created_at int, started_at int, finished_at int]
+     tasks_failed int, reason text, created_at int, started_at int, finished_at int, parent_run run, parent_ordinal int,
+     depth int, timeout int, deadline_at int, late_at int]
     "INSERT INTO runs (id, pipeline, version, state, trigger_kind, trigger_key, trigger_data, params, interval_start,",
     "interval_end, max_runs, on_overlap, tasks_total, tasks_left, tasks_failed, reason, created_at, started_at,",
-    "finished_at) SELECT id, pipeline, version, state, trigger_kind, trigger_key, trigger_data, params, interval_start,",
+    "finished_at, parent_run, parent_ordinal, depth, timeout, deadline_at, late_at) SELECT id, pipeline, version, state, trigger_kind, trigger_key, trigger_data, params, interval_start,",
     "interval_end, max_runs, on_overlap, tasks_total, tasks_left, tasks_failed, reason, created_at, started_at,",
-    "finished_at FROM input"
+    "finished_at, parent_run, parent_ordinal, depth, timeout, deadline_at, late_at FROM input"
 );
 
 const TASKS: Sql = batch!(
@@ -109,7 +110,13 @@ impl Newborn {
             .set("reason", skipped)
             .set("created_at", self.now)
             .set("started_at", started(view, self.now))
-            .set("finished_at", view.state.is_finished().then_some(self.now));
+            .set("finished_at", view.state.is_finished().then_some(self.now))
+            .set("parent_run", run.bounds.parent.map(|parent| parent.run))
+            .set("parent_ordinal", run.bounds.parent.map(|parent| parent.ordinal))
+            .set("depth", run.bounds.depth)
+            .set("timeout", run.bounds.timeout.map(|length| i64::try_from(length.as_micros()).unwrap_or(i64::MAX)))
+            .set("deadline_at", run.bounds.timeout.map(|length| self.now.after(length)))
+            .set("late_at", run.bounds.expect_within.map(|length| self.now.after(length)));
     }
 
     fn add_task(&mut self, task: &NewTask, view: &TaskView) {
@@ -193,6 +200,7 @@ impl Born {
                 retries: task.retries,
                 backoff: task.backoff,
                 max_parallel: task.max_parallel,
+                hook: task.hook,
             };
             first.push(TaskView::first(key(ordinal), u32::try_from(task.needs.len()).unwrap_or(u32::MAX), policy));
             for from in &task.needs {

@@ -75,6 +75,7 @@ impl Door<'_> {
                 params: run.params.clone(),
                 interval: run.interval,
                 started_at: run.started_at.unwrap_or(self.now),
+                depth: run.depth,
             },
             upstream: Vec::new(),
             item: None,

@@ -19,7 +19,8 @@ macro_rules! run_columns {
     () => {
         "r.id, r.pipeline, r.version, r.state, r.trigger_kind, r.trigger_key, r.trigger_data, r.params, \
          r.interval_start, r.interval_end, r.max_runs, r.on_overlap, r.tasks_total, r.tasks_left, r.tasks_failed, \
-         r.reason, r.created_at, r.started_at, r.finished_at"
+         r.reason, r.created_at, r.started_at, r.finished_at, r.parent_run, r.parent_ordinal, r.depth, r.deadline_at, \
+         r.late_since"
     };
 }
 pub(crate) use run_columns;
@@ -233,6 +234,11 @@ fn run_view(run: &RunRecord) -> RunView {
     }
 }
 
+fn parent(columns: &mut Columns<'_>) -> Result<Option<TaskKey>, StoreError> {
+    let (run, ordinal) = (columns.next("parent_run")?, columns.next("parent_ordinal")?);
+    Ok(Option::zip(run, ordinal).map(|(run, ordinal)| TaskKey { run, ordinal }))
+}
+
 /// Reads `run_columns!`.
 pub(crate) fn run_record(columns: &mut Columns<'_>) -> Result<(RunRecord, Concurrency), StoreError> {
     let id = columns.next("id")?;
@@ -264,6 +270,10 @@ pub(crate) fn run_record(columns: &mut Columns<'_>) -> Result<(RunRecord, Concur
         created_at: columns.next("created_at")?,
         started_at: columns.next("started_at")?,
         finished_at: columns.next("finished_at")?,
+        parent: parent(columns)?,
+        depth: columns.next("depth")?,
+        deadline_at: columns.next("deadline_at")?,
+        late_since: columns.next("late_since")?,
     };
     Ok((run, Concurrency { max_runs, on_overlap }))
 }

@@ -11,7 +11,7 @@ use tidemill_dag::{
     time::Timestamp,
 };
 
-use super::{After, Door, Note};
+use super::{After, Door, Ended, Note};
 use crate::{
     StoreError, Transport,
     db::{Arg, Batch, Columns, Sql, Tx, batch, json},
@@ -75,9 +75,10 @@ const TASKS: Sql = batch!(
 
 const RUNS: Sql = batch!(
     [run_id run, was text, was_left int, state text, tasks int, tasks_left int, tasks_failed int, started_at int, finished_at int,
-     reason text]
+     reason text, at int]
     "UPDATE runs AS r SET state = i.state, tasks_total = i.tasks, tasks_left = i.tasks_left, tasks_failed = i.tasks_failed,",
-    "started_at = COALESCE(r.started_at, i.started_at), finished_at = i.finished_at, reason = i.reason",
+    "started_at = COALESCE(r.started_at, i.started_at), finished_at = i.finished_at, reason = i.reason,",
+    "deadline_at = CASE WHEN i.was IN ('failed', 'cancelled') THEN i.at + r.timeout ELSE r.deadline_at END",
     "FROM input AS i WHERE r.id = i.run_id AND r.state = i.was AND r.tasks_left = i.was_left"
 );
 
@@ -146,7 +147,14 @@ impl Door<'_> {
             let about = self.about.get(&ticket.task)?;
             Some(Offer { queue: about.queue.clone(), priority: about.priority, ticket })
         });
-        Ok(After { offers: offers.collect(), later: self.later })
+        let ended = settled.runs.iter().filter(|run| run.after.state.is_finished());
+        let ended = ended.map(|run| Ended {
+            run: run.after.id,
+            parent: self.runs.get(&run.after.id).and_then(|record| record.parent),
+            cancelled: run.after.state == RunState::Cancelled,
+        });
+        let ended = ended.filter(|it| it.parent.is_some() || it.cancelled).collect();
+        Ok(After { offers: offers.collect(), later: self.later, ended })
     }
 
     fn event_rows(&mut self, moves: &[Move]) -> EventRows {
@@ -169,7 +177,9 @@ impl Door<'_> {
         for Change { before, after } in changes {
             let key = after.key;
             let entered = |state| (after.state == state && before.state != state).then_some(self.now);
-            let ready_at = self.about.get(&key).and_then(|about| about.ready_at);
+            // What is resumed may be ready again in the same breath, and begins anew all the same.
+            let resumed = before.state.is_finished();
+            let ready_at = self.about.get(&key).and_then(|about| about.ready_at).filter(|_| !resumed);
             let offered_at = (after.state == TaskState::Ready).then_some(self.now);
             input
                 .row()
@@ -216,7 +226,8 @@ impl Door<'_> {
                 .set("tasks_failed", after.failed)
                 .set("started_at", started(after, self.now))
                 .set("finished_at", after.state.is_finished().then_some(self.now))
-                .set("reason", reason.map(String::as_str));
+                .set("reason", reason.map(String::as_str))
+                .set("at", self.now);
         }
         input
     }

@@ -14,8 +14,8 @@ use tidemill_dag::{
 use tidemill_testkit::{ManualClock, Postgres, SeededChance};
 
 use crate::{
-    Claimed, InProcess, NewRun, NewTask, NewVersion, Outcome, Report, Store, TaskFailure, TaskRecord, Transport,
-    TriggerKind, Verdict,
+    Bounds, Claimed, InProcess, NewRun, NewTask, NewVersion, Outcome, Report, Store, TaskFailure, TaskRecord,
+    Transport, TriggerKind, Verdict,
 };
 
 pub const LEASE: Duration = Duration::from_secs(6);
@@ -92,6 +92,7 @@ impl Bed {
             interval: None,
             concurrency: Concurrency::default(),
             tasks: needs.iter().enumerate().map(task).collect(),
+            bounds: Bounds::default(),
         }
     }
 

@@ -120,6 +120,7 @@ impl Site {
             interval: None,
             concurrency: compiled.pipeline.concurrency.clone(),
             tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
+            bounds: tidemill_store::Bounds::of(&compiled.pipeline),
         }
     }
 

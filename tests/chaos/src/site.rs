@@ -216,6 +216,7 @@ impl Creator {
             interval: None,
             concurrency: compiled.pipeline.concurrency.clone(),
             tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
+            bounds: tidemill_store::Bounds::of(&compiled.pipeline),
         };
         loop {
             match self.store.create_run(run.clone()).await {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use reqwest::{Client, RequestBuilder, Response, Url, header};
 use serde_json::Value;
 use tidemill_dag::spec::{Http, Method};
@@ -29,22 +30,28 @@ pub(crate) fn client() -> Result<Client, reqwest::Error> {
         .build()
 }
 
-struct Target {
+/// What is called, as people may know it.
+pub(super) struct Target {
     method: &'static str,
     /// The address as people may see it: without user, password and query.
-    shown: String,
+    pub shown: String,
+}
+
+/// How long a call may take.
+pub(super) fn time(attempt: &Attempt<'_>) -> Duration {
+    attempt.planned.task.timeout.map_or(CALL_TIME, |limit| limit.0)
+}
+
+/// Whether a status is one of those that are wanted; any success if none is named.
+pub(super) fn expected(wanted: &[u16], status: reqwest::StatusCode) -> bool {
+    if wanted.is_empty() { status.is_success() } else { wanted.contains(&status.as_u16()) }
 }
 
 pub(super) async fn perform(attempt: &Attempt<'_>, http: &Http) -> Result<Done, TaskError> {
     let (request, target) = request(attempt, http)?;
     let response = request.send().await.map_err(|error| target.broke(error))?;
     let status = response.status().as_u16();
-    let fine = if http.expect_status.is_empty() {
-        response.status().is_success()
-    } else {
-        http.expect_status.contains(&status)
-    };
-    if fine {
+    if expected(&http.expect_status, response.status()) {
         let value = body(response, &target).await?;
         attempt.log.say(&format!("{} {} answered {status}", target.method, target.shown));
         return Done::result(value);
@@ -61,7 +68,7 @@ pub(super) async fn perform(attempt: &Attempt<'_>, http: &Http) -> Result<Done, 
     Err(refused(response, target, status).await)
 }
 
-async fn refused(response: Response, target: Target, status: u16) -> TaskError {
+pub(super) async fn refused(response: Response, target: Target, status: u16) -> TaskError {
     const SHOWN: usize = 300;
     let text = body(response, &target).await.unwrap_or_default();
     let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
@@ -82,26 +89,34 @@ fn request(attempt: &Attempt<'_>, http: &Http) -> Result<(RequestBuilder, Target
         Method::Patch => (reqwest::Method::PATCH, "PATCH"),
         Method::Delete => (reqwest::Method::DELETE, "DELETE"),
     };
-    let target = Target { method: name, shown: shown(&url) };
-    let time = attempt.planned.task.timeout.map_or(CALL_TIME, |limit| limit.0);
-    let mut request = attempt.site.http.request(method, url).timeout(time);
-    for (name, written) in &http.headers {
-        let value = attempt.secret(&format!("http.headers.{name}"), written)?;
-        let mut value = header::HeaderValue::from_str(value.expose()).map_err(|_| TaskError::Setting {
-            field: "http.headers",
-            problem: format!("the value of `{name}` holds characters that a header cannot"),
-        })?;
-        value.set_sensitive(true);
-        let name = header::HeaderName::from_bytes(name.as_bytes()).map_err(|_| TaskError::Setting {
-            field: "http.headers",
-            problem: format!("`{name}` is not the name of a header"),
-        })?;
-        request = request.header(name, value);
-    }
+    let target = Target::new(name, &url);
+    let headers = headers(attempt, "http.headers", &http.headers)?;
+    let mut request = attempt.site.http.request(method, url).timeout(time(attempt)).headers(headers);
     if let Some(json) = &http.json {
         request = request.json(&attempt.value("http.json", json)?);
     }
     Ok((request, target))
+}
+
+/// Headers as they are sent; `field` is where they are written.
+pub(super) fn headers(
+    attempt: &Attempt<'_>,
+    field: &'static str,
+    written: &IndexMap<String, String>,
+) -> Result<header::HeaderMap, TaskError> {
+    let mut headers = header::HeaderMap::new();
+    for (name, written) in written {
+        let value = attempt.secret(&format!("{field}.{name}"), written)?;
+        let mut value = header::HeaderValue::from_str(value.expose()).map_err(|_| TaskError::Setting {
+            field,
+            problem: format!("the value of `{name}` holds characters that a header cannot"),
+        })?;
+        value.set_sensitive(true);
+        let name = header::HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| TaskError::Setting { field, problem: format!("`{name}` is not the name of a header") })?;
+        headers.append(name, value);
+    }
+    Ok(headers)
 }
 
 fn shown(url: &Url) -> String {
@@ -110,7 +125,11 @@ fn shown(url: &Url) -> String {
 }
 
 impl Target {
-    fn broke(&self, error: reqwest::Error) -> TaskError {
+    pub fn new(method: &'static str, url: &Url) -> Self {
+        Self { method, shown: shown(url) }
+    }
+
+    pub fn broke(&self, error: reqwest::Error) -> TaskError {
         // Its address may hold a user and a query; the one that is shown does not.
         let error = error.without_url();
         let reason = if error.is_timeout() { "it took too long".to_owned() } else { chain(&error) };
@@ -118,7 +137,7 @@ impl Target {
     }
 }
 
-async fn body(mut response: Response, target: &Target) -> Result<Value, TaskError> {
+pub(super) async fn body(mut response: Response, target: &Target) -> Result<Value, TaskError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| target.broke(error))? {
         if bytes.len() + chunk.len() > MAX_RESULT {

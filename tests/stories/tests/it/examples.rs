@@ -38,6 +38,7 @@ const TABLES: &[(&str, &str, &str)] = &[
                   row_number() OVER (PARTITION BY origin ORDER BY avg(dep_delay) DESC, carrier) AS n
            FROM flights GROUP BY origin, carrier) WHERE n <= 3",
     ),
+    ("wait_for_the_planes", "planes_per_engine", "SELECT engine, count(*) FROM planes GROUP BY engine"),
     ("wait_a_moment", "airports_per_zone", "SELECT tzone, count(*) FROM airports GROUP BY tzone"),
 ];
 

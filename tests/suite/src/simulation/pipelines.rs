@@ -52,8 +52,20 @@ pub fn draw(dice: &mut Dice, lists: bool) -> Vec<Pipeline> {
     let mut pipelines: Vec<Pipeline> = (0..count).map(|n| pipeline(format!("p{n}"), dice)).collect();
     if lists {
         pipelines.iter_mut().flat_map(|pipeline| &mut pipeline.tasks).for_each(|task| draw_items(task, dice));
+        pipelines.iter_mut().for_each(|pipeline| draw_hook(pipeline, dice));
     }
     pipelines
+}
+
+/// Who is told how the run ended, and may not be there to hear it.
+fn draw_hook(pipeline: &mut Pipeline, dice: &mut Dice) {
+    if dice.strikes(400) {
+        let needs = (0..).take(pipeline.tasks.len()).map(Ordinal).collect();
+        let run_if = dice.pick(&[RunIf::AnyFailed, RunIf::NoneFailed]);
+        let policy = Policy { run_if, hook: true, retries: 1, ..Policy::default() };
+        let script = dice.pick(&[Script::Succeeds, Script::WorksAfter(1), Script::NeverWorks]);
+        pipeline.tasks.push(Task { needs, policy, script, items: Vec::new(), longest: 500 });
+    }
 }
 
 fn draw_items(task: &mut Task, dice: &mut Dice) {
@@ -101,7 +113,7 @@ fn task(n: usize, density: u64, trouble: u64, dice: &mut Dice) -> Task {
     let backoff = Backoff { initial: Span::seconds(1), max: Span::seconds(5), factor: 2.0 };
     Task {
         needs,
-        policy: Policy { run_if, retries: 2, backoff, max_parallel: None },
+        policy: Policy { run_if, retries: 2, backoff, ..Policy::default() },
         script,
         items: Vec::new(),
         longest: dice.pick(&[1, 500, 3_000, 9_000]),
@@ -151,8 +163,8 @@ impl Pipeline {
                     if failed { TaskState::Failed } else { TaskState::Succeeded }
                 }
                 (true, _) => task.script.ends(),
-                (false, true) => TaskState::UpstreamFailed,
-                (false, false) => TaskState::Skipped,
+                (false, true) if !task.policy.hook => TaskState::UpstreamFailed,
+                (false, _) => TaskState::Skipped,
             });
         }
         Ends { tasks: ends, items }

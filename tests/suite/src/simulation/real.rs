@@ -11,7 +11,7 @@ use tidemill_dag::{
     time::{Chance, Clock},
 };
 use tidemill_store::{
-    NewRun, NewTask, NewVersion, Outcome, Report, Store, StoreError, TaskFailure, Transport, TransportError,
+    Bounds, NewRun, NewTask, NewVersion, Outcome, Report, Store, StoreError, TaskFailure, Transport, TransportError,
     TriggerKind,
 };
 
@@ -86,6 +86,7 @@ impl Real {
             retries: task.policy.retries,
             backoff: task.policy.backoff,
             max_parallel: task.policy.max_parallel,
+            hook: task.policy.hook,
             ..NewTask::default()
         });
         NewRun {
@@ -99,6 +100,7 @@ impl Real {
             interval: None,
             concurrency: pipeline.concurrency.clone(),
             tasks: tasks.collect(),
+            bounds: Bounds::default(),
         }
     }
 }

@@ -18,7 +18,7 @@ use tidemill_dag::{
 };
 use tidemill_engine::{Engine, EngineConfig};
 use tidemill_store::{
-    InProcess, LogQuery, NewRun, NewTask, NewVersion, RunRecord, Store, StoredLine, TaskRecord, TriggerKind,
+    Bounds, InProcess, LogQuery, NewRun, NewTask, NewVersion, RunRecord, Store, StoredLine, TaskRecord, TriggerKind,
     blobs::Folder,
 };
 use tokio::task::JoinHandle;
@@ -122,17 +122,22 @@ impl Bed {
         self.create_with(compiled, &json!({})).await
     }
 
-    /// The same with parameters.
-    pub async fn create_with(&self, compiled: &Compiled, given: &Value) -> RunId {
-        let pipeline = compiled.pipeline.pipeline.clone();
+    /// Keeps a definition.
+    pub async fn save(&self, compiled: &Compiled) {
         let version = NewVersion {
-            pipeline: pipeline.clone(),
+            pipeline: compiled.pipeline.pipeline.clone(),
             id: compiled.version.clone(),
             source: String::new(),
             definition: serde_json::to_value(&compiled.pipeline).expect("JSON"),
             origin: json!({}),
         };
         self.store.save_version(version).await.expect("a version");
+    }
+
+    /// The same with parameters.
+    pub async fn create_with(&self, compiled: &Compiled, given: &Value) -> RunId {
+        let pipeline = compiled.pipeline.pipeline.clone();
+        self.save(compiled).await;
         let params: Map<String, Value> = compiled
             .pipeline
             .params
@@ -152,6 +157,7 @@ impl Bed {
             interval: None,
             concurrency: compiled.pipeline.concurrency.clone(),
             tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
+            bounds: Bounds::of(&compiled.pipeline),
         };
         self.store.create_run(new).await.expect("a run").run
     }

@@ -17,12 +17,12 @@ use tokio::{
 use super::bed::Bed;
 
 #[derive(Default)]
-struct Server {
+pub struct Server {
     calls: AtomicUsize,
-    heard: Mutex<HashMap<String, String>>,
+    pub heard: Mutex<HashMap<String, String>>,
 }
 
-async fn serve() -> (String, Arc<Server>) {
+pub async fn serve() -> (String, Arc<Server>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     let server = Arc::new(Server::default());
@@ -31,9 +31,7 @@ async fn serve() -> (String, Arc<Server>) {
         while let Ok((mut socket, _)) = listener.accept().await {
             let state = state.clone();
             tokio::spawn(async move {
-                let mut request = vec![0; 64 * 1024];
-                let length = socket.read(&mut request).await.unwrap_or(0);
-                let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                let request = whole_request(&mut socket).await;
                 let path = request.split_whitespace().nth(1).unwrap_or_default().to_owned();
                 state.heard.lock().expect("a lock").insert(path.clone(), request);
                 let answer = answer(&path, &state);
@@ -42,6 +40,21 @@ async fn serve() -> (String, Arc<Server>) {
         }
     });
     (address, server)
+}
+
+/// A request with its body.
+async fn whole_request(socket: &mut tokio::net::TcpStream) -> String {
+    let mut request = String::new();
+    let mut part = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = socket.read(&mut part).await {
+        request.push_str(&String::from_utf8_lossy(&part[..length]));
+        let Some((head, body)) = request.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        if body.len() >= length.unwrap_or(0) {
+            break;
+        }
+    }
+    request
 }
 
 fn answer(path: &str, server: &Server) -> String {
@@ -57,6 +70,9 @@ fn answer(path: &str, server: &Server) -> String {
             with("429 Too Many Requests", "retry-after: 1\r\n", "")
         }
         "/busy" => with("200 OK", "", "1"),
+        "/state" if server.calls.fetch_add(1, Ordering::SeqCst) < 2 => with("200 OK", "", r#"{"state": "busy"}"#),
+        "/state" => with("200 OK", "", r#"{"state": "done"}"#),
+        "/hook" | "/alarm" => with("204 No Content", "", ""),
         "/down" => with("503 Service Unavailable", "", ""),
         _ => String::new(),
     }
