@@ -272,5 +272,5 @@ fn workbench(root: &std::path::Path) -> Workbench {
     let folders = Folders { base: root.to_owned(), state: None };
     let connections = Connections::open(&configs, &folders).expect("connections");
     let engine = Engine::new(EngineConfig::new(&root.join("spill"))).expect("an engine");
-    Workbench { connections, defaults: Defaults::default(), engine }
+    Workbench { connections, calendars: Default::default(), defaults: Defaults::default(), engine }
 }

@@ -68,6 +68,12 @@ pub struct RunView {
     /// When it ended.
     #[schema(format = DateTime)]
     pub finished_at: Option<String>,
+    /// By when it must have ended, or it is stopped.
+    #[schema(format = DateTime)]
+    pub deadline_at: Option<String>,
+    /// Since when it is later than it is expected to be.
+    #[schema(format = DateTime)]
+    pub late_since: Option<String>,
     /// How long it ran, in seconds, once it has ended.
     pub seconds: Option<f64>,
 }
@@ -88,6 +94,8 @@ impl From<RunRecord> for RunView {
             tasks_left: run.tasks_left,
             tasks_failed: run.tasks_failed,
             reason: run.reason,
+            deadline_at: moment(run.deadline_at),
+            late_since: moment(run.late_since),
             created_at: run.created_at.to_string(),
             started_at: moment(run.started_at),
             finished_at: moment(run.finished_at),

@@ -57,6 +57,7 @@ impl Bed {
             interval: None,
             concurrency: Concurrency { on_overlap: OnOverlap::Allow, ..Concurrency::default() },
             tasks: vec![task],
+            bounds: tidemill_store::Bounds::default(),
         };
         let run = self.store.create_run(run).await.expect("a run").run;
         self.clock.advance(Duration::from_millis(250));

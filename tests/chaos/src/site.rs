@@ -142,7 +142,7 @@ impl Site {
     /// Reads and saves a definition.
     pub async fn save(&self, text: &str) -> Compiled {
         let out = KnownConnection { kind: "files".to_owned(), tables: None };
-        let known = Known { connections: [("out".to_owned(), out)].into() };
+        let known = Known { connections: [("out".to_owned(), out)].into(), ..Known::default() };
         let compiled = compile::read(text, &known).unwrap_or_else(|found| panic!("{found:?} in {text}"));
         let version = NewVersion {
             pipeline: compiled.pipeline.pipeline.clone(),
