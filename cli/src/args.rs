@@ -1,9 +1,15 @@
 //! The command line as types. The doc comments are the help texts.
 
+mod definitions;
+mod triggers;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use definitions::*;
+pub use triggers::*;
 
 const EXIT_CODES: &str = "Exit codes:
   0    everything went well
@@ -229,83 +235,6 @@ pub struct PlanArgs {
     pub what: String,
 }
 
-/// `apply`.
-#[derive(Debug, Args)]
-pub struct Apply {
-    /// Files, or folders with definitions; the project's pipelines/ if none is given.
-    #[arg(value_name = "FILE|DIR")]
-    pub places: Vec<PathBuf>,
-    /// The same; may be given several times.
-    #[arg(short = 'f', long = "file", value_name = "FILE|DIR")]
-    pub files: Vec<PathBuf>,
-    /// Only show what would change.
-    #[arg(long, conflicts_with = "yes")]
-    pub plan: bool,
-    /// Apply without asking.
-    #[arg(long, short = 'y')]
-    pub yes: bool,
-    /// Only save the versions; what is active stays.
-    #[arg(long, conflicts_with = "propose")]
-    pub draft: bool,
-    /// Save and propose the versions; what is active stays.
-    #[arg(long)]
-    pub propose: bool,
-}
-
-/// `versions`.
-#[derive(Debug, Args)]
-pub struct Versions {
-    /// The pipeline.
-    pub pipeline: String,
-}
-
-/// `diff`.
-#[derive(Debug, Args)]
-pub struct DiffArgs {
-    /// The older one: PIPELINE@VERSION, or PIPELINE for its active version. A version is a number or the start of its hash.
-    #[arg(value_name = "PIPELINE[@VERSION]")]
-    pub from: String,
-    /// The newer one: a file, PIPELINE@VERSION, or a version of the same pipeline; its active version if unset.
-    #[arg(value_name = "FILE|PIPELINE[@VERSION]|VERSION")]
-    pub to: Option<String>,
-}
-
-/// `rollback`.
-#[derive(Debug, Args)]
-pub struct Rollback {
-    /// The pipeline.
-    pub pipeline: String,
-    /// A number or the start of a hash; the version that was active before if unset.
-    #[arg(value_name = "VERSION")]
-    pub to: Option<String>,
-}
-
-/// `tokens`.
-#[derive(Debug, Subcommand)]
-pub enum TokensCommand {
-    /// Make a token; it is shown this once.
-    #[command(after_help = "Examples:
-  tidemill tokens create ci --role run --expires 90d
-  tidemill tokens create laptop --role admin")]
-    Create {
-        /// What to call it.
-        name: String,
-        /// What it may do: read, run (also start, cancel and resume runs) or admin (also change definitions).
-        #[arg(long, default_value = "read", value_parser = <tidemill_api::auth::Role as std::str::FromStr>::from_str)]
-        role: tidemill_api::auth::Role,
-        /// When it ends by itself, as in `90d`; never if unset.
-        #[arg(long, value_name = "DAYS")]
-        expires: Option<tidemill_dag::time::Span>,
-    },
-    /// List tokens, with those that have ended.
-    List,
-    /// End a token, by its name or its id.
-    Revoke {
-        /// The token.
-        name: String,
-    },
-}
-
 /// `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -478,102 +407,6 @@ pub struct Gc {
     /// Take the place of data sets over from another installation, which must be gone for good.
     #[arg(long, conflicts_with = "dry_run")]
     pub adopt: bool,
-}
-
-/// `schedules`.
-#[derive(Debug, Args)]
-pub struct Schedules {
-    /// What to do; without it, they are listed.
-    #[command(subcommand)]
-    pub command: Option<SchedulesCommand>,
-}
-
-/// What to do with a schedule.
-#[derive(Debug, Subcommand)]
-pub enum SchedulesCommand {
-    /// Let it fire no more, until it is resumed.
-    Pause(ScheduleRef),
-    /// Let it fire again.
-    Resume(ScheduleRef),
-}
-
-/// A schedule.
-#[derive(Debug, Args)]
-pub struct ScheduleRef {
-    /// The pipeline.
-    pub pipeline: String,
-    /// The schedule: its name, or its place among the triggers, from 0. May be left out where there is one.
-    pub trigger: Option<String>,
-}
-
-/// `hooks`.
-#[derive(Debug, Subcommand)]
-pub enum HooksCommand {
-    /// List dead letters, newest first.
-    #[command(after_help = "Examples:
-  tidemill hooks list
-  tidemill hooks list --pipeline orders -n 5 --json
-
-`failed`: the delivery is genuine, and its trigger could not use it. `refused`: nobody knows who sent it.")]
-    List(HooksList),
-    /// Show one dead letter: what was wrong, its headers (none with secrets) and its body.
-    Show(LetterRef),
-    /// Take a dead letter again, under the definition that is active now. Its event still makes one run at most.
-    #[command(after_help = "Examples:
-  tidemill hooks replay 17
-  tidemill hooks replay 18 --trust   # it was refused, for example because the secret was wrong here")]
-    Replay(HooksReplay),
-    /// Send a signed sample through the webhook, as its sender would. The secret must be readable here.
-    #[command(after_help = "Examples:
-  tidemill hooks test orders pushed
-  tidemill hooks test orders 0 --body order.json --header x-github-event=push
-
-The run it starts is a real one; a `tidemill dev` or `tidemill worker` works on it.")]
-    Test(HooksTest),
-}
-
-/// `hooks list`.
-#[derive(Debug, Args)]
-pub struct HooksList {
-    /// Only of this pipeline.
-    #[arg(long)]
-    pub pipeline: Option<String>,
-    /// At most so many.
-    #[arg(short = 'n', long, default_value_t = 20)]
-    pub limit: u32,
-}
-
-/// A dead letter.
-#[derive(Debug, Args)]
-pub struct LetterRef {
-    /// Its number, as `tidemill hooks list` shows it.
-    pub id: i64,
-}
-
-/// `hooks replay`.
-#[derive(Debug, Args)]
-pub struct HooksReplay {
-    /// Its number, as `tidemill hooks list` shows it.
-    pub id: i64,
-    /// Take it although nobody knows who sent it.
-    #[arg(long)]
-    pub trust: bool,
-}
-
-/// `hooks test`.
-#[derive(Debug, Args)]
-pub struct HooksTest {
-    /// The pipeline; its active version is tried.
-    pub pipeline: String,
-    /// The webhook: its name, or its place among the triggers, from 0.
-    #[arg(default_value = "0")]
-    pub trigger: String,
-    /// A file with the body; without one, a sample of the preset's sender.
-    #[arg(long, value_name = "FILE")]
-    pub body: Option<PathBuf>,
-    /// A header more, or another value for one; may be given several times.
-    #[arg(long = "header", value_name = "NAME=VALUE")]
-    pub headers: Vec<String>,
 }
 
 /// `gateway`.
