@@ -27,10 +27,18 @@ fn with_choice(change: impl Fn(&mut Value)) -> Vec<Step> {
 type Case = (&'static str, Vec<Step>, Value, &'static str, u16);
 
 fn cases() -> Vec<Case> {
-    let none = || json!({});
-    let head = |more: &str| {
-        Step::Send(format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{more}\r\n").into_bytes())
-    };
+    [wrong_answers(), endless_answers(), refused_requests()].concat()
+}
+
+fn none() -> Value {
+    json!({})
+}
+
+fn head(more: &str) -> Step {
+    Step::Send(format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{more}\r\n").into_bytes())
+}
+
+fn wrong_answers() -> Vec<Case> {
     vec![
         ("an empty body", plain(200, "application/json", "", b""), none(), "TM1117", 502),
         ("no words", json_answer(200, &answer("", 5, 0)), none(), "TM1117", 502),
@@ -65,6 +73,11 @@ fn cases() -> Vec<Case> {
             "TM1119",
             502,
         ),
+    ]
+}
+
+fn endless_answers() -> Vec<Case> {
+    vec![
         (
             "200 MB with their length",
             vec![head("content-length: 209715200\r\n"), Step::Repeat(vec![b' '; 1 << 20], 200)],
@@ -85,6 +98,11 @@ fn cases() -> Vec<Case> {
         ("no answer", vec![Step::UntilGone], none(), "TM1116", 504),
         ("a head and then nothing", vec![head("content-length: 50\r\n"), Step::UntilGone], none(), "TM1116", 504),
         ("a slow drip", [vec![head("content-length: 5000\r\n")], drip()].concat(), none(), "TM1116", 504),
+    ]
+}
+
+fn refused_requests() -> Vec<Case> {
+    vec![
         (
             "a key that expired",
             json_answer(401, &json!({"error": {"message": "expired", "type": "invalid_request_error"}})),
