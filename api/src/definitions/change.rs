@@ -123,7 +123,7 @@ pub fn shape(proof: &Proof) -> Shape {
         let Some(schema) = &task.schema else { continue };
         let columns = schema.fields().iter().map(|field| {
             let (sources, decided_by) = sources(task.lineage.iter().find(|l| l.column == *field.name()));
-            let kind = column_type::to_text(field.data_type()).to_string();
+            let kind = column_type::to_text(field.data_type());
             ShapeColumn { name: field.name().clone(), kind, nullable: field.is_nullable(), sources, decided_by }
         });
         shape.tasks.insert(name.clone(), columns.collect());

@@ -271,6 +271,6 @@ fn workbench(root: &std::path::Path) -> Workbench {
     let configs = [("data".to_owned(), files("data")), ("out".to_owned(), files("out"))].into();
     let folders = Folders { base: root.to_owned(), state: None };
     let connections = Connections::open(&configs, &folders).expect("connections");
-    let engine = Engine::new(EngineConfig::new(&root.join("spill"))).expect("an engine");
+    let engine = Engine::new(EngineConfig::new(root.join("spill"))).expect("an engine");
     Workbench { connections, calendars: Default::default(), defaults: Defaults::default(), engine }
 }

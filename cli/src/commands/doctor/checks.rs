@@ -144,7 +144,7 @@ fn disk(folder: &Path) -> Checked {
     match nix::sys::statvfs::statvfs(folder) {
         Err(error) => doubtful("disk", format!("cannot be looked at: {error}")),
         Ok(stat) => {
-            let free = u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size()));
+            let free = stat.blocks_available().saturating_mul(stat.fragment_size());
             let detail = format!("{} free in {}", words::bytes(free), shown(folder));
             match free {
                 0..NONE => broken("disk", detail),
