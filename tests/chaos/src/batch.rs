@@ -108,8 +108,8 @@ pub async fn play(site: &mut Site, fault: Fault, seed: u64, runs: usize) -> Resu
         }
         more
     };
-    let ((), more) = tokio::join!(fault.kind.strike(site, &dice, &known), later);
-    created.extend(more);
+    let (own, more) = tokio::join!(fault.kind.strike(site, &dice, &known), later);
+    created.extend(own.into_iter().chain(more));
     let mut result =
         Result { fault, runs: created.len(), lost: 0, refused: 0, slowest: Duration::ZERO, wrong: Vec::new() };
     settle(&site.store, &created, &mut result).await;

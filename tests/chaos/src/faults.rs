@@ -89,22 +89,30 @@ const FROZEN: (u64, u64) = (3_000, 4_500);
 const USURPED: (u64, u64) = (6_500, 7_500);
 
 impl Kind {
-    /// Makes the trouble, and ends it.
-    pub async fn strike(self, site: &mut Site, dice: &Dice, runs: &[RunId]) {
+    /// Whether at least one attempt is lost, whatever the machine does.
+    pub const fn surely_loses(self) -> bool {
+        matches!(self, Self::KillWorker | Self::StopWorker)
+    }
+
+    /// Makes the trouble, and ends it. Returns the runs that it made itself.
+    pub async fn strike(self, site: &mut Site, dice: &Dice, runs: &[RunId]) -> Vec<RunId> {
         match self {
             Self::Nothing => {}
             Self::KillWorker => {
-                site.take_busy_worker(dice).await.kill();
+                let (worker, bait) = site.take_busy_worker().await;
+                worker.kill();
                 site.add_worker();
+                return vec![bait];
             }
             Self::KillLeader => {
                 site.take_scheduler(dice).kill();
                 site.add_scheduler();
             }
             Self::StopWorker => {
-                let worker = site.take_busy_worker(dice).await;
+                let (worker, bait) = site.take_busy_worker().await;
                 freeze(&worker, FROZEN, dice).await;
                 site.workers.push(worker);
+                return vec![bait];
             }
             Self::StopScheduler => {
                 // Both, one after the other: one of them leads.
@@ -114,10 +122,11 @@ impl Kind {
                     site.schedulers.push(scheduler);
                 }
             }
-            Self::Drain => drain(site, dice).await,
+            Self::Drain => return vec![drain_busy(site).await],
             Self::RollingRestart => {
                 for _ in 0..site.workers.len() {
-                    drain(site, dice).await;
+                    let worker = site.workers.remove(0);
+                    drain(site, worker);
                 }
             }
             Self::Flush
@@ -150,6 +159,7 @@ impl Kind {
             Self::Tickets => stale(site, dice, runs).await,
             Self::Nonsense => nonsense(site, dice).await,
         }
+        Vec::new()
     }
 
     async fn strike_redis(self, site: &Site, dice: &Dice) {
@@ -234,12 +244,18 @@ async fn freeze(part: &Part, long: (u64, u64), dice: &Dice) {
     part.signal(Signal::SIGCONT);
 }
 
-async fn drain(site: &mut Site, dice: &Dice) {
-    let worker = site.take_busy_worker(dice).await;
+async fn drain_busy(site: &mut Site) -> RunId {
+    let (worker, bait) = site.take_busy_worker().await;
+    drain(site, worker);
+    bait
+}
+
+fn drain(site: &mut Site, mut worker: Part) {
     worker.signal(Signal::SIGTERM);
     worker.signal(Signal::SIGCONT);
     site.add_worker();
-    let code = tokio::task::block_in_place(|| worker.stop());
+    // A second signal would cut its time of grace short.
+    let code = tokio::task::block_in_place(|| worker.wait());
     assert_eq!(code, 0, "a drained worker ends well");
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use tidemill_dag::{
     compile::{self, Compiled, Known, KnownConnection},
     id::RunId,
+    state::TaskState,
     time::{Chance, Clock, Timestamp},
 };
 use tidemill_store::{
@@ -19,6 +20,14 @@ use crate::dice::Dice;
 
 /// Settings of the parts: short leases, so that a batch is short too.
 const SETTINGS: &str = "worker: {slots: 4, lease: 2s, grace: 2s}\n";
+
+/// What a worker is caught with. Long beside the time that a look into the state takes, short beside a batch.
+const BAIT: &str = "
+pipeline: bait
+concurrency: {max_runs: 1000, on_overlap: allow}
+tasks:
+  bait: {shell: {command: 'sleep 2.5'}, retries: 9}
+";
 
 /// PostgreSQL takes so many connections: enough for all parts, and few enough to be used up.
 const CONNECTIONS: u32 = 100;
@@ -109,29 +118,40 @@ impl Site {
         self.workers.remove(dice.below(self.workers.len()))
     }
 
-    /// A worker that holds something, stopped (SIGSTOP) so that it still does; any worker if none holds anything for a while.
-    pub async fn take_busy_worker(&mut self, dice: &Dice) -> Part {
-        for _ in 0..80 {
-            for found in 0..self.workers.len() {
-                if self.holds_something(found).await {
-                    self.workers[found].signal(Signal::SIGSTOP);
-                    if self.holds_something(found).await {
-                        return self.workers.remove(found);
-                    }
-                    self.workers[found].signal(Signal::SIGCONT);
-                }
+    /// A worker that is in the middle of a task, stopped (SIGSTOP) so that it stays there; with the run of that task. The task
+    /// is one of our own that goes on for long enough to be found, so this does not depend on luck.
+    pub async fn take_busy_worker(&mut self) -> (Part, RunId) {
+        loop {
+            let bait = self.save(BAIT).await;
+            let run = self.run(&bait, format!("bait-{:032x}", self.chance.bits())).await;
+            let Some(found) = self.worker_of(run).await else { continue };
+            self.workers[found].signal(Signal::SIGSTOP);
+            // Its word that the task has ended may have been on its way.
+            if self.holder(run).await.is_some() {
+                return (self.workers.remove(found), run);
+            }
+            self.workers[found].signal(Signal::SIGCONT);
+        }
+    }
+
+    /// Waits until a worker of ours runs the task of a run; none if the task ended before that was seen.
+    async fn worker_of(&self, run: RunId) -> Option<usize> {
+        loop {
+            if let Some(holder) = self.holder(run).await {
+                return self.workers.iter().position(|worker| worker.hello["id"].as_str() == Some(&*holder));
+            }
+            if self.store.run(run).await.is_ok_and(|run| run.state.is_finished()) {
+                return None;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let part = self.take_worker(dice);
-        part.signal(Signal::SIGSTOP);
-        part
     }
 
-    async fn holds_something(&self, worker: usize) -> bool {
-        let id = self.workers[worker].hello["id"].as_str().unwrap_or_default();
-        let known = self.store.workers().await.unwrap_or_default();
-        known.iter().any(|known| known.worker.id.0 == id && known.running > 0)
+    /// Who runs the first task of a run now.
+    async fn holder(&self, run: RunId) -> Option<String> {
+        let tasks = self.store.tasks(run).await.ok()?;
+        let task = tasks.first().filter(|task| task.state == TaskState::Running)?;
+        task.owner.as_ref().map(|owner| owner.0.to_string())
     }
 
     /// One of the schedulers.

@@ -11,6 +11,7 @@ async fn every_run_comes_out_right_whatever_breaks() {
     let wrong: Vec<&String> = results.iter().flat_map(|result| &result.wrong).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(faulted >= 200, "only {faulted} faulted runs");
-    let hit: usize = results.iter().map(|result| result.lost).sum();
-    assert!(hit >= 5, "the faults hit next to nothing: {hit} attempts were lost");
+    for result in results.iter().filter(|result| result.fault.kind.surely_loses()) {
+        assert!(result.lost >= 1, "{}: no attempt was lost, so nothing was tested", result.fault.name);
+    }
 }
