@@ -3,6 +3,7 @@
 mod change;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ pub struct Workbench {
 #[derive(Debug)]
 pub struct Checked {
     /// The definition and its plan.
-    pub compiled: Compiled,
+    pub compiled: Arc<Compiled>,
     /// Its types, lineage and pushdown.
     pub proof: Proof,
     /// The text as it was written.
@@ -46,7 +47,7 @@ pub struct Checked {
 impl Workbench {
     /// The names of the connections, without a look at their tables.
     pub fn names(&self) -> Known {
-        let kind = |(name, c): (&String, &std::sync::Arc<dyn tidemill_connectors::Connection>)| {
+        let kind = |(name, c): (&String, &Arc<dyn tidemill_connectors::Connection>)| {
             (name.clone(), KnownConnection { kind: c.kind().to_owned(), tables: None })
         };
         Known { connections: self.connections.0.iter().map(kind).collect(), calendars: self.calendars.clone() }
@@ -85,7 +86,7 @@ impl Workbench {
     /// Everything that is wrong.
     pub async fn check(&self, bytes: &[u8]) -> Result<Checked, Vec<Diagnostic>> {
         let known = self.known().await;
-        let compiled = self.read(bytes, &known)?;
+        let compiled = Arc::new(self.read(bytes, &known)?);
         let proof = self.prove(&compiled).await?;
         Ok(Checked { compiled, proof, source: String::from_utf8_lossy(bytes).into_owned() })
     }
@@ -94,7 +95,7 @@ impl Workbench {
     ///
     /// # Errors
     /// Everything that is wrong.
-    pub async fn prove(&self, compiled: &Compiled) -> Result<Proof, Vec<Diagnostic>> {
+    pub async fn prove(&self, compiled: &Arc<Compiled>) -> Result<Proof, Vec<Diagnostic>> {
         let sample = sample(&compiled.pipeline);
         tidemill_engine::prove(&self.engine, compiled, &self.connections, &sample).await
     }

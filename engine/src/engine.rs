@@ -135,6 +135,11 @@ impl Engine {
         self.shared.memory.used()
     }
 
+    /// Its threads.
+    pub(crate) fn threads(&self) -> usize {
+        self.shared.threads.0.as_ref().map_or(1, |runtime| runtime.metrics().num_workers())
+    }
+
     /// What one session may use.
     pub(crate) fn share_bytes(&self) -> usize {
         self.shared.config.memory_bytes / self.shared.config.tasks

@@ -5,20 +5,20 @@ mod place;
 mod tables;
 mod task;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::SchemaRef;
-use futures::{StreamExt, future::BoxFuture, stream};
+use futures::future::join_all;
 use tidemill_connectors::Connections;
 use tidemill_dag::{compile::Compiled, diagnostic::Diagnostic, id::Ordinal, plan::Relation, template::Context};
 
 use tables::Tables;
 use task::{Found, Shared};
 
-use crate::{ColumnLineage, Engine, ScanFacts};
+use crate::{ColumnLineage, Engine, EngineError, ScanFacts};
 
-/// At most so many tasks are typed side by side: enough for any machine, few enough to hold in memory.
-const AT_ONCE: usize = 64;
+/// A level of the plan is cut into so many parts for each thread: a thread that got the quick ones takes another.
+const PARTS_PER_THREAD: usize = 4;
 
 /// What the dry run found out.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +50,7 @@ pub struct ProvedTask {
 /// Everything that is wrong, in the order of the plan.
 pub async fn prove(
     engine: &Engine,
-    compiled: &Compiled,
+    compiled: &Arc<Compiled>,
     connections: &Connections,
     sample: &Context,
 ) -> Result<Proof, Vec<Diagnostic>> {
@@ -60,16 +60,21 @@ pub async fn prove(
         let troubles = tables.learn(connections, planned).await;
         errors.push(troubles.into_iter().map(|it| task::told(compiled, &it.path, &it.error)).collect());
     }
-    let mut shared = Shared { engine, compiled, connections, sample, tables, columns: BTreeMap::new() };
+    let mut shared = Arc::new(Shared {
+        engine: engine.clone(),
+        compiled: Arc::clone(compiled),
+        connections: connections.clone(),
+        sample: sample.clone(),
+        tables,
+        columns: BTreeMap::new(),
+    });
     let mut proof = Proof::default();
     for level in levels(compiled) {
-        let mut proving: Vec<BoxFuture<'_, Found>> = Vec::with_capacity(level.len());
-        for planned in level.iter().filter_map(|ordinal| compiled.plan.get(*ordinal)) {
-            proving.push(Box::pin(task::prove(&shared, planned)));
-        }
-        let found: Vec<Found> = stream::iter(proving).buffered(AT_ONCE).collect().await;
+        let found = side_by_side(&shared, &level).await.map_err(|error| vec![task::told(compiled, "tasks", &error)])?;
+        // Nobody else holds it: every part of the level has ended.
+        let known = Arc::make_mut(&mut shared);
         for (ordinal, found) in level.iter().zip(found) {
-            shared.columns.extend(found.columns);
+            known.columns.extend(found.columns);
             proof.tasks.extend(found.tasks);
             proof.warnings.extend(found.warnings);
             errors[at(*ordinal)].extend(found.errors);
@@ -77,6 +82,31 @@ pub async fn prove(
     }
     let errors: Vec<Diagnostic> = errors.into_iter().flatten().collect();
     if errors.is_empty() { Ok(proof) } else { Err(errors) }
+}
+
+/// Proves the tasks of one level on the engine's threads; what was found stands in the order of the level.
+async fn side_by_side(shared: &Arc<Shared>, level: &[Ordinal]) -> Result<Vec<Found>, EngineError> {
+    let part = level.len().div_ceil(shared.engine.threads() * PARTS_PER_THREAD).max(1);
+    let parts = level.chunks(part).map(|part| {
+        let (shared, part) = (Arc::clone(shared), part.to_vec());
+        let engine = shared.engine.clone();
+        async move { engine.run(prove_part(shared, part)).await }
+    });
+    let found: Result<Vec<Vec<Found>>, EngineError> = join_all(parts).await.into_iter().collect();
+    found.map(|parts| parts.into_iter().flatten().collect())
+}
+
+async fn prove_part(shared: Arc<Shared>, part: Vec<Ordinal>) -> Result<Vec<Found>, EngineError> {
+    // One session for all of them: making one costs as much as typing a query.
+    let mut session = shared.engine.session(shared.sample.run.started);
+    let mut found = Vec::with_capacity(part.len());
+    for ordinal in part {
+        found.push(match shared.compiled.plan.get(ordinal) {
+            Some(planned) => task::prove(&shared, &mut session, planned).await,
+            None => Found::default(),
+        });
+    }
+    Ok(found)
 }
 
 /// Tasks that read nothing of each other, level by level.

@@ -34,7 +34,6 @@ use crate::{
 ///
 /// Only queries run here: no statement that defines, changes, copies, sets or explains anything, no table
 /// function that opens a file, no schema of system tables. Names keep their case ([`crate::name`]).
-#[derive(Clone)]
 pub struct Session {
     engine: Engine,
     state: SessionState,
@@ -56,6 +55,12 @@ impl Session {
         state.execution_props_mut().query_execution_start_time = Some(now.to_utc());
         let share = run::Share { environment: engine.environment(), bytes: engine.share_bytes() };
         Self { engine, state, share, relations: BTreeMap::new() }
+    }
+
+    /// Forgets every relation, so that the session serves another task.
+    pub(crate) fn clear(&mut self) {
+        self.state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
+        self.relations.clear();
     }
 
     /// A connection's table under `name`, written as in SQL (`flights.flights`, or a task's name). Nothing is

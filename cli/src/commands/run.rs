@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 use tidemill_api::start::{self, Order, StartError};
 use tidemill_api::view::{RunView, TaskView};
@@ -42,7 +44,7 @@ pub async fn run(project: &Project, args: RunArgs, out: Out) -> Result<Exit, Cli
 /// A definition that may be started.
 pub struct Prepared {
     /// The definition and its plan.
-    pub compiled: Compiled,
+    pub compiled: Arc<Compiled>,
     /// To be saved first, where it came from a file.
     checked: Option<(definitions::Checked, Value)>,
 }
@@ -57,7 +59,7 @@ pub async fn prepare(project: &Project, workbench: &Workbench, what: &str) -> Re
         Meant::Stored(name) => {
             let store = project.look().await?;
             match start::active(&store, &name, &workbench.names()).await {
-                Ok(compiled) => Ok(Prepared { compiled, checked: None }),
+                Ok(compiled) => Ok(Prepared { compiled: Arc::new(compiled), checked: None }),
                 Err(StartError::Store(tidemill_store::StoreError::NoPipeline(_))) => {
                     Err(CliError::UnknownPipeline { known: known(project, &store).await?, name })
                 }
@@ -70,7 +72,7 @@ pub async fn prepare(project: &Project, workbench: &Workbench, what: &str) -> Re
 impl Prepared {
     /// One that was proved and is not saved yet.
     pub fn checked(checked: definitions::Checked, origin: Value) -> Self {
-        Self { compiled: checked.compiled.clone(), checked: Some((checked, origin)) }
+        Self { compiled: Arc::clone(&checked.compiled), checked: Some((checked, origin)) }
     }
 
     /// Saves the version, if need be, and starts a run of it.

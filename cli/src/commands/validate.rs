@@ -20,11 +20,11 @@ pub async fn run(project: &Project, args: Validate, out: Out) -> Result<Exit, Cl
         let list = match workbench.check(&bytes).await {
             Ok(checked) => {
                 sound += 1;
-                let name = checked.compiled.pipeline.pipeline;
+                let name = checked.compiled.pipeline.pipeline.clone();
                 if let Some(first) = names.insert(name.clone(), path.clone()) {
                     out.note(format!("{} and {} both define `{name}`", shown(&first), shown(&path)));
                 }
-                [checked.compiled.warnings, checked.proof.warnings].concat()
+                checked.warnings()
             }
             Err(list) => list,
         };

@@ -58,7 +58,7 @@ pub async fn diff(project: &Project, args: DiffArgs, out: Out) -> Result<Exit, C
             let pipeline = checked.compiled.pipeline.pipeline.clone();
             let from = find(&store, &pipeline, split(&args.from).1).await?;
             let diff = definitions::compare_with(&store, &workbench, (&from, &checked), now).await;
-            (from.id, checked.compiled.version, diff.map_err(CliError::Start)?)
+            (from.id, checked.compiled.version.clone(), diff.map_err(CliError::Start)?)
         }
         definition::Meant::Stored(to) => {
             let (pipeline, from) = split(&args.from);

@@ -84,15 +84,15 @@ fn a_failure_is_explained_and_resumed() {
 fn runs_are_listed_and_found() {
     let place = Place::new();
     place.write("good.yaml", &shell("good", "true"));
-    place.write("bad.yaml", &shell("bad", "false"));
+    place.write("rotten.yaml", &shell("rotten", "false"));
     place.run(&["run", "good.yaml"]).exits(0);
-    place.run(&["run", "bad.yaml"]).exits(1);
+    place.run(&["run", "rotten.yaml"]).exits(1);
     let all = place.run(&["runs", "--json"]).exits(0).json();
-    assert_eq!((all[0]["pipeline"].as_str(), all[1]["pipeline"].as_str()), (Some("bad"), Some("good")));
+    assert_eq!((all[0]["pipeline"].as_str(), all[1]["pipeline"].as_str()), (Some("rotten"), Some("good")));
     let failed = place.run(&["runs", "--state", "failed", "--json"]).exits(0).json();
     assert_eq!(failed.as_array().map(Vec::len), Some(1));
     let good = place.run(&["runs", "--pipeline", "good", "-n", "1"]).exits(0).says("succeeded");
-    assert!(!good.stdout.contains("bad"));
+    assert!(!good.stdout.contains("rotten"));
     let id = all[1]["id"].as_str().expect("an id");
     place.run(&["explain", id]).exits(0).says("good");
     place.run(&["explain", &id[id.len() - 8..]]).exits(0).says("good");

@@ -12,7 +12,7 @@ use super::task::sql_path;
 use crate::EngineError;
 
 /// What is known of the tables; of those that could not be looked up, nothing.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Tables {
     described: HashMap<(String, String), Option<TableInfo>>,
 }

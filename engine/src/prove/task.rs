@@ -44,11 +44,12 @@ impl Columns {
 }
 
 /// What all tasks of a definition share while they are proved.
-pub(super) struct Shared<'a> {
-    pub engine: &'a Engine,
-    pub compiled: &'a Compiled,
-    pub connections: &'a Connections,
-    pub sample: &'a Context,
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub engine: Engine,
+    pub compiled: Arc<Compiled>,
+    pub connections: Connections,
+    pub sample: Context,
     pub tables: Tables,
     /// The columns of every task so far, views too.
     pub columns: BTreeMap<String, Columns>,
@@ -65,7 +66,7 @@ pub(super) struct Found {
 }
 
 struct Prover<'a> {
-    shared: &'a Shared<'a>,
+    shared: &'a Shared,
     /// What templates see, where that is more than the sample: the first item of a list that stands in the definition.
     item: Option<Context>,
     /// Whether the items of its list are only known when it runs.
@@ -73,35 +74,30 @@ struct Prover<'a> {
     found: Found,
 }
 
-/// Proves one task whose upstreams are proved.
-pub(super) async fn prove(shared: &Shared<'_>, planned: &PlannedTask) -> Found {
+/// Proves one task whose upstreams are proved, in a session that is emptied first.
+pub(super) async fn prove(shared: &Shared, session: &mut Session, planned: &PlannedTask) -> Found {
     let item = first_item(shared, planned);
     let items_unknown = planned.task.for_each.is_some() && item.is_none();
     let mut prover = Prover { shared, item, items_unknown, found: Found::default() };
-    prover.task(planned).await;
+    prover.task(session, planned).await;
     prover.found
 }
 
 /// What templates see for the first item of a list that stands in the definition.
-fn first_item(shared: &Shared<'_>, planned: &PlannedTask) -> Option<Context> {
+fn first_item(shared: &Shared, planned: &PlannedTask) -> Option<Context> {
     let Some(ForEach::List(items)) = &planned.task.for_each else { return None };
-    let item = template::render_value(items.first()?, shared.sample).ok()?;
+    let item = template::render_value(items.first()?, &shared.sample).ok()?;
     Some(Context { item: Some((0, item)), ..shared.sample.clone() })
 }
 
 /// A task's session, and what it lacks.
-struct Room {
-    /// Shared with the engine's threads while they plan.
-    session: Arc<Session>,
+struct Room<'s> {
+    session: &'s mut Session,
     /// Relations without known columns, as they are written in SQL.
     missing: BTreeMap<String, Columns>,
 }
 
-impl Room {
-    fn session(&mut self) -> &mut Session {
-        Arc::make_mut(&mut self.session)
-    }
-
+impl Room<'_> {
     fn columns(&self, name: &str) -> Columns {
         match (self.session.relations().get(name), self.missing.get(name)) {
             (Some(schema), _) => Columns::Known(SchemaRef::clone(schema)),
@@ -112,7 +108,7 @@ impl Room {
 
     fn add(&mut self, name: &str, columns: Columns) {
         if let Columns::Known(schema) = &columns
-            && self.session().add_empty(name, SchemaRef::clone(schema)).is_ok()
+            && self.session.add_empty(name, SchemaRef::clone(schema)).is_ok()
         {
             return;
         }
@@ -121,8 +117,8 @@ impl Room {
 }
 
 impl Prover<'_> {
-    async fn task(&mut self, planned: &PlannedTask) {
-        let mut room = self.room(planned);
+    async fn task(&mut self, session: &mut Session, planned: &PlannedTask) {
+        let mut room = self.room(session, planned);
         for view in &planned.views {
             let columns = match &view.kind {
                 TaskKind::Extract(extract) => self.extract(&view.name, extract, &mut room).await,
@@ -172,9 +168,9 @@ impl Prover<'_> {
     }
 
     /// A session with what the task reads, except its own views.
-    fn room(&mut self, planned: &PlannedTask) -> Room {
+    fn room<'s>(&mut self, session: &'s mut Session, planned: &PlannedTask) -> Room<'s> {
         let shared = self.shared;
-        let session = Arc::new(shared.engine.session(shared.sample.run.started));
+        session.clear();
         let mut room = Room { session, missing: BTreeMap::new() };
         for relation in &planned.reads {
             match relation {
@@ -188,7 +184,7 @@ impl Prover<'_> {
                         room.missing.insert(written.clone(), Columns::Broken);
                         continue;
                     };
-                    if let Err(error) = room.session().add_described(written, connection, &info, &[]) {
+                    if let Err(error) = room.session.add_described(written, connection, &info, &[]) {
                         let path = tables::mentioned(planned);
                         self.report(&path, shared.compiled.places.of(&path), &error);
                         room.missing.insert(written.clone(), Columns::Broken);
@@ -205,13 +201,7 @@ impl Prover<'_> {
         self.shared.tables.get(connection, table).map(|info| (found, info.clone()))
     }
 
-    /// Types a query on the engine's threads, so that tasks that do not wait for each other are proved side by side.
-    async fn typed(&self, room: &Room, sql: &str) -> Result<Typed, EngineError> {
-        let (session, sql) = (Arc::clone(&room.session), sql.to_owned());
-        self.shared.engine.run(async move { session.typed(&sql).await }).await
-    }
-
-    async fn extract(&mut self, name: &str, extract: &Extract, room: &mut Room) -> Columns {
+    async fn extract(&mut self, name: &str, extract: &Extract, room: &mut Room<'_>) -> Columns {
         let path = format!("tasks.{name}.extract");
         let Some((connection, info)) = self.described(&extract.connection, &extract.table) else {
             return self.lost(name, room, Columns::Broken);
@@ -230,14 +220,14 @@ impl Prover<'_> {
         if !complete {
             return self.lost(name, room, Columns::Broken);
         }
-        match room.session().add_described(name, connection, &info, &extract.columns) {
+        match room.session.add_described(name, connection, &info, &extract.columns) {
             Err(error) => {
                 self.report(&path, self.shared.compiled.places.of(&path), &error);
                 self.lost(name, room, Columns::Broken)
             }
             Ok(schema) => {
                 let relation = format!("{}.{}", extract.connection, extract.table);
-                let pushdown = match self.typed(room, &format!("SELECT * FROM {}", crate::name::quote(name))).await {
+                let pushdown = match room.session.typed(&format!("SELECT * FROM {}", crate::name::quote(name))).await {
                     Ok(typed) => typed.analysis.pushdown,
                     Err(_) => Vec::new(),
                 };
@@ -252,19 +242,19 @@ impl Prover<'_> {
         }
     }
 
-    async fn sql(&mut self, name: &str, sql: &Sql, room: &Room) -> Columns {
+    async fn sql(&mut self, name: &str, sql: &Sql, room: &Room<'_>) -> Columns {
         match self.query(name, sql, room).await {
             Ok(typed) => self.keep(name, typed.analysis),
             Err(columns) => columns,
         }
     }
 
-    async fn view(&mut self, name: &str, sql: &Sql, room: &mut Room) -> Columns {
+    async fn view(&mut self, name: &str, sql: &Sql, room: &mut Room<'_>) -> Columns {
         let typed = match self.query(name, sql, room).await {
             Ok(typed) => typed,
             Err(columns) => return self.lost(name, room, columns),
         };
-        match room.session().add_typed(name, &typed) {
+        match room.session.add_typed(name, &typed) {
             Ok(_) => self.keep(name, typed.analysis),
             Err(error) => {
                 let (path, _) = sql_path(name, sql);
@@ -275,10 +265,10 @@ impl Prover<'_> {
     }
 
     /// A task's query, or what an error in it makes of the task.
-    async fn query(&mut self, name: &str, sql: &Sql, room: &Room) -> Result<Typed, Columns> {
+    async fn query(&mut self, name: &str, sql: &Sql, room: &Room<'_>) -> Result<Typed, Columns> {
         let (path, template) = sql_path(name, sql);
         let text = self.render(&path, template)?;
-        match self.typed(room, &text).await {
+        match room.session.typed(&text).await {
             Ok(typed) => Ok(typed),
             Err(error) => Err(self.sql_failed(&path, template, &text, &error, room)),
         }
@@ -292,7 +282,7 @@ impl Prover<'_> {
     }
 
     /// A view without columns: whatever reads it cannot be proved either.
-    fn lost(&mut self, name: &str, room: &mut Room, columns: Columns) -> Columns {
+    fn lost(&mut self, name: &str, room: &mut Room<'_>, columns: Columns) -> Columns {
         if matches!(columns, Columns::Later) {
             self.found.tasks.entry(name.to_owned()).or_default();
         }
@@ -302,7 +292,7 @@ impl Prover<'_> {
 
     /// Rendered SQL, or what a template that cannot be rendered makes of the task.
     fn render(&mut self, path: &str, template: &str) -> Result<String, Columns> {
-        let error = match template::render_sql(template, self.item.as_ref().unwrap_or(self.shared.sample)) {
+        let error = match template::render_sql(template, self.item.as_ref().unwrap_or(&self.shared.sample)) {
             Ok(text) => return Ok(text),
             Err(error) => error,
         };
@@ -323,7 +313,7 @@ impl Prover<'_> {
     }
 
     /// An error in SQL, or the consequence of one that was reported before.
-    fn sql_failed(&mut self, path: &str, template: &str, text: &str, error: &EngineError, room: &Room) -> Columns {
+    fn sql_failed(&mut self, path: &str, template: &str, text: &str, error: &EngineError, room: &Room<'_>) -> Columns {
         if let EngineError::UnknownRelation { name, .. } = error
             && let Some((_, columns)) = room.missing.iter().find(|(missing, _)| missing.eq_ignore_ascii_case(name))
         {
@@ -338,14 +328,14 @@ impl Prover<'_> {
     }
 
     /// A query whose columns nobody reads.
-    async fn condition(&mut self, path: &str, template: &str, room: &Room) {
+    async fn condition(&mut self, path: &str, template: &str, room: &Room<'_>) {
         let Ok(text) = self.render(path, template) else { return };
-        if let Err(error) = self.typed(room, &text).await {
+        if let Err(error) = room.session.typed(&text).await {
             self.sql_failed(path, template, &text, &error, room);
         }
     }
 
-    async fn check(&mut self, name: &str, check: &Check, room: &Room) -> Columns {
+    async fn check(&mut self, name: &str, check: &Check, room: &Room<'_>) -> Columns {
         let columns = room.columns(&check.input);
         for (index, expectation) in check.expect.iter().enumerate() {
             let path = format!("tasks.{name}.check.expect[{index}]");
@@ -375,7 +365,7 @@ impl Prover<'_> {
         columns
     }
 
-    async fn load(&mut self, name: &str, load: &Load, room: &Room) {
+    async fn load(&mut self, name: &str, load: &Load, room: &Room<'_>) {
         let columns = room.columns(&load.input);
         let (Some(rows), Some(connection)) = (columns.known(), self.shared.connections.get(&load.connection)) else {
             return;

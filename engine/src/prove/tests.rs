@@ -28,7 +28,7 @@ fn connections() -> Connections {
 async fn proof(tasks: &str) -> Result<Proof, Vec<Diagnostic>> {
     let shop = KnownConnection { kind: "memory".to_owned(), tables: None };
     let known = Known { connections: BTreeMap::from([("shop".to_owned(), shop)]), ..Known::default() };
-    let compiled = compile::read(&format!("{HEAD}{tasks}"), &known)?;
+    let compiled = Arc::new(compile::read(&format!("{HEAD}{tasks}"), &known)?);
     let params = serde_json::json!({"min": 3}).as_object().cloned().expect("a map");
     let facts = RunFacts { id: None, pipeline: "p".to_owned(), started: NOW };
     let sample = Context::new(&compiled.pipeline, params, facts);

@@ -1,7 +1,7 @@
 //! Against the real example data: the stored catalog is what gathering gives, and every definition is
 //! proved by the engine: names, types and functions, without reading a row.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use tidemill_connectors::{ConnectionConfig, Connections, Folders};
 use tidemill_dag::{
@@ -50,7 +50,7 @@ async fn every_definition_is_proved() {
     let catalog = catalog();
     for (request, _) in expected().into_iter().filter(|(_, e)| !e.starts_with('!')) {
         let definition = proposed(&request).definition;
-        let compiled = read(&definition, &known(&catalog)).expect("it compiles");
+        let compiled = Arc::new(read(&definition, &known(&catalog)).expect("it compiles"));
         let context = Context::new(&compiled.pipeline, serde_json::Map::new(), RunFacts::default());
         if let Err(problems) = prove(&engine, &compiled, &connections, &context).await {
             let told: Vec<String> = problems.iter().map(ToString::to_string).collect();

@@ -16,6 +16,10 @@ use clap::{Args, Parser, Subcommand};
 /// What may go wrong here is only told, never handled.
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+/// The one of the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Tidemill's benchmarks.
 #[derive(Parser)]
 #[command(name = "tidemill-bench")]
