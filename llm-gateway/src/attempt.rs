@@ -286,7 +286,8 @@ impl Gateway {
         })?;
         let now = self.shared.outside.clock.now();
         let price = deployment.price(now);
-        let (tokens, micros) = (work.bound + max_tokens, price.bound(work.bound, max_tokens));
+        let bound = self.shared.bound(work, &deployment.model);
+        let (tokens, micros) = (bound + max_tokens, price.bound(bound, max_tokens));
         let amount = Amount { requests, tokens, micros };
         let lease = work.deadline.saturating_duration_since(Instant::now()) + LEASE_MARGIN;
         let reserving = self.shared.ledger.reserve(work.limits.clone(), amount, lease).await;

@@ -136,6 +136,8 @@ impl Default for SemanticSection {
 pub struct AnswerCache {
     section: CacheSection,
     embedding: Embedding,
+    /// The name of the embedding in use, for headers; `off` where near requests are not looked for.
+    embedding_name: Arc<str>,
     /// From here on candidates are served; `None`: never.
     serve_above: Option<f32>,
     memory: Mutex<memory::Memory>,
@@ -169,6 +171,7 @@ impl AnswerCache {
             bounds: Mutex::new(bound::Bounds::new(serve_above.unwrap_or(1.0), section.semantic.max_wrong)),
             flights: Arc::default(),
             stats: stats::Counters::default(),
+            embedding_name: if section.semantic.mode == SemanticMode::Off { "off" } else { embedding.name() }.into(),
             embedding,
             serve_above,
             remote,
@@ -178,13 +181,7 @@ impl AnswerCache {
         })
     }
 
-    /// The name of the embedding in use, for headers; `off` where near requests are not looked for.
-    pub fn embedding(&self) -> &str {
-        if self.section.semantic.mode == SemanticMode::Off { "off" } else { self.embedding.name() }
-    }
-
-    /// What it did since the start.
-    pub fn stats(&self) -> CacheStats {
+    fn counted(&self) -> CacheStats {
         let (entries, bytes, evicted) = {
             let memory = lock(&self.memory);
             (memory.len(), memory.bytes(), memory.evicted())

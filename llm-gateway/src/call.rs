@@ -65,6 +65,8 @@ pub struct Facts {
     pub tried: Vec<Attempt>,
     /// Whether the cache had a part.
     pub cache: CacheState,
+    /// The embedding that near requests are found with; empty where the cache was not asked.
+    pub embedding: Arc<str>,
     /// Tokens of all tries that are charged; of a stream only in its record.
     pub usage: Usage,
     /// What they cost, in millionths.
@@ -92,6 +94,7 @@ impl Facts {
             model: none,
             tried: Vec::new(),
             cache: CacheState::Off,
+            embedding: "".into(),
             usage: Usage::default(),
             micros: 0,
             overhead: Duration::ZERO,
@@ -171,7 +174,7 @@ impl Gateway {
             match cache.lookup(&asked.caller, &asked.request).await {
                 Lookup::Off => {}
                 Lookup::Hit { answer, state, shadow } => {
-                    facts.cache = state;
+                    (facts.cache, facts.embedding) = (state, cache.embedding());
                     let once = Amount { requests: 1, ..Amount::default() };
                     let (hold, standing) = shared.ledger.reserve(limits, once, deadline - Instant::now()).await?;
                     hold.settle(once);
@@ -183,6 +186,7 @@ impl Gateway {
                 }
                 Lookup::Miss { ticket: found, example } => {
                     (facts.cache, ticket) = (CacheState::Miss, Some(found));
+                    facts.embedding = cache.embedding();
                     if let Some(example) = example {
                         facts.cache = CacheState::Example;
                         show(&mut asked.request, &example);

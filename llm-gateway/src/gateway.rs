@@ -8,6 +8,7 @@ use tidemill_dag::time::{Chance, Clock};
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Embeddings};
+use crate::attempt::{What, Work};
 use crate::cache::AnswerCache;
 use crate::call::{Asked, Facts, Reply};
 use crate::caller::Caller;
@@ -15,13 +16,14 @@ use crate::config::GatewayConfig;
 use crate::error::GatewayError;
 use crate::hooks::{Cache, Privacy};
 use crate::keys::Keys;
-use crate::limits::{self, Ledger, RedisLedger, Rules, embed_bound, estimate, prompt_bound};
+use crate::limits::{self, Ledger, RedisLedger, Rules, embed_bound, estimate, prompt_bound, prompt_counted};
 use crate::privacy::Shield;
 use crate::request::{EmbedRequest, Request};
 use crate::resilience::{BreakerState, Permission};
 use crate::route::{self, Ask, Choice, Plan, Signals};
 use crate::stream::AnswerStream;
 use crate::table::{Deployment, table};
+use crate::tokens::Encoding;
 use crate::upstream::{Pace, Upstream};
 use crate::usage::UsageSink;
 
@@ -96,6 +98,10 @@ impl Gateway {
         };
         let upstream = Upstream::new(config.timeouts.connect.0, tls)?;
         let narrowest = table.iter().map(|deployment| deployment.context).min().unwrap_or(0);
+        if config.ledger.exact_tokens {
+            // Now, and not while the first caller waits.
+            table.iter().filter_map(|deployment| Encoding::of(&deployment.model)).for_each(Encoding::load);
+        }
         let shared = Shared {
             table,
             keys: Keys::of(&config)?,
@@ -263,6 +269,17 @@ impl Shared {
         let most = prompt_bound(request, self.config.ledger.image_tokens);
         let matters = most > self.narrowest || self.config.routes.contains_key(&request.model);
         (most, if matters { estimate(request) } else { most / 4 })
+    }
+
+    /// The most tokens that a prompt can take at one model, counted if the configuration asks for it.
+    pub fn bound(&self, work: &Work<'_>, model: &str) -> u64 {
+        let tokenizer = Encoding::of(model).filter(|_| self.config.ledger.exact_tokens);
+        match (tokenizer, &work.what) {
+            (Some(tokenizer), What::Chat { request, .. }) => {
+                prompt_counted(request, self.config.ledger.image_tokens, tokenizer).min(work.bound)
+            }
+            _ => work.bound,
+        }
     }
 
     /// The bound of a request for vectors.

@@ -1,10 +1,12 @@
 //! Where privacy and cache join a call. Without them the gateway works, and keeps and masks nothing.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::answer::Answer;
+use crate::cache::CacheStats;
 use crate::caller::Caller;
 use crate::error::GatewayError;
 use crate::request::Request;
@@ -36,6 +38,12 @@ pub trait Unmask: Send + Sync {
 pub trait Cache: Send + Sync + 'static {
     /// Looks a request up, after privacy masked it. It never fails: what goes wrong is a miss and a log line.
     async fn lookup(&self, caller: &Caller, request: &Request) -> Lookup;
+
+    /// The embedding that near requests are found with, for headers.
+    fn embedding(&self) -> Arc<str>;
+
+    /// What it did since the start.
+    fn stats(&self) -> CacheStats;
 
     /// Keeps a whole, validated answer. Called once after a miss, off the path of the answer.
     async fn store(&self, ticket: Ticket, caller: &Caller, request: &Request, answer: &Answer);

@@ -15,7 +15,7 @@ use tidemill_dag::time::Clock;
 
 use crate::error::GatewayError;
 
-pub use bound::{embed_bound, estimate, prompt_bound};
+pub use bound::{embed_bound, estimate, prompt_bound, prompt_counted};
 pub use memory::MemoryLedger;
 pub use redis::RedisLedger;
 pub use rules::Rules;

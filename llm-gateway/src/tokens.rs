@@ -27,6 +27,11 @@ impl Encoding {
         starts(&["gpt-4", "gpt-3.5", "text-embedding-3", "text-embedding-ada-002"]).then_some(Self::Cl100k)
     }
 
+    /// Loads the tables, so that the first count does not wait for them.
+    pub fn load(self) {
+        self.tables();
+    }
+
     /// The exact number of tokens of a text. The first call loads the tables.
     pub fn count(self, text: &str) -> u64 {
         self.tables().count_ordinary(text) as u64

@@ -10,7 +10,7 @@ use super::key::Keys;
 use super::remote::Kept;
 use super::semantic::{self, Earlier, Found};
 use super::stats::count;
-use super::{AnswerCache, SemanticMode, agree, lock};
+use super::{AnswerCache, CacheStats, SemanticMode, agree, lock};
 use crate::answer::{Answer, Finish};
 use crate::caller::Caller;
 use crate::embed::Packed;
@@ -58,6 +58,14 @@ impl Cache for AnswerCache {
             return self.exact(&answer);
         }
         self.near(caller, keys, leader).await
+    }
+
+    fn embedding(&self) -> Arc<str> {
+        self.embedding_name.clone()
+    }
+
+    fn stats(&self) -> CacheStats {
+        self.counted()
     }
 
     async fn store(&self, ticket: Ticket, caller: &Caller, request: &Request, answer: &Answer) {

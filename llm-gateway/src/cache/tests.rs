@@ -400,7 +400,7 @@ async fn an_embedding_without_a_measured_bound_serves_nothing_and_one_that_is_do
     let url = "http://127.0.0.1:9/v1".to_owned();
     section.semantic.embedding = EmbeddingSection::Endpoint(EndpointSection { url, model: "m".into(), key: None });
     let (cache, _) = open(section);
-    assert_eq!((cache.embedding(), cache.serve_above), ("endpoint-m", None));
+    assert_eq!((&*cache.embedding(), cache.serve_above), ("endpoint-m", None));
     learn(&cache, &caller(), "q", "exact still works").await;
     assert!(hit(&cache, &caller(), "q").await.is_some());
     assert_eq!(cache.stats().failures, 1);

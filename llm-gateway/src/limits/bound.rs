@@ -2,7 +2,7 @@
 //! is covered by what each turn and tool is charged on top.
 
 use crate::request::{EmbedRequest, Format, Part, Request};
-use crate::tokens;
+use crate::tokens::{self, Encoding};
 
 /// A turn's own tokens in any template known.
 const PER_TURN: u64 = 16;
@@ -12,16 +12,25 @@ const PER_REQUEST: u64 = 32;
 const TOOLS: u64 = 640;
 const PER_TOOL: u64 = 48;
 
-/// The most tokens that the prompt can take.
+/// The most tokens that the prompt can take, whatever the tokenizer.
 pub fn prompt_bound(request: &Request, image_tokens: u32) -> u64 {
+    bound(request, image_tokens, |text| text.len() as u64)
+}
+
+/// The most tokens that the prompt can take with a tokenizer that is known: words are counted, templates bounded.
+pub fn prompt_counted(request: &Request, image_tokens: u32, tokenizer: Encoding) -> u64 {
+    bound(request, image_tokens, |text| tokenizer.count(text))
+}
+
+fn bound(request: &Request, image_tokens: u32, of: impl Fn(&str) -> u64) -> u64 {
     let mut bound = PER_REQUEST;
     for part in request.messages.iter().flat_map(|message| &message.parts) {
         bound += match part {
-            Part::Text(text) => text.len() as u64,
+            Part::Text(text) => of(text),
             Part::Image(_) => u64::from(image_tokens),
-            Part::ToolCall { name, arguments, id } => (name.len() + arguments.len() + id.len()) as u64 + PER_TURN,
-            Part::ToolResult { text, id, .. } => (text.len() + id.len()) as u64 + PER_TURN,
-            Part::Foreign(value) => value.to_string().len() as u64,
+            Part::ToolCall { name, arguments, id } => of(name) + of(arguments) + of(id) + PER_TURN,
+            Part::ToolResult { text, id, .. } => of(text) + of(id) + PER_TURN,
+            Part::Foreign(value) => of(&value.to_string()),
         };
     }
     bound += PER_TURN * request.messages.len() as u64;
@@ -29,11 +38,11 @@ pub fn prompt_bound(request: &Request, image_tokens: u32) -> u64 {
         bound += TOOLS;
     }
     for tool in &request.tools {
-        let words = tool.name.len() + tool.description.as_ref().map_or(0, String::len);
-        bound += words as u64 + tool.parameters.to_string().len() as u64 + PER_TOOL;
+        let words = of(&tool.name) + tool.description.as_deref().map_or(0, &of);
+        bound += words + of(&tool.parameters.to_string()) + PER_TOOL;
     }
     if let Format::JsonSchema { schema, name, .. } = &request.format {
-        bound += (schema.to_string().len() + name.len()) as u64 + TOOLS;
+        bound += of(&schema.to_string()) + of(name) + TOOLS;
     }
     bound
 }

@@ -187,6 +187,7 @@ impl Privacy for Shield {
         for tool in &mut request.tools {
             texts.extend(tool.description.as_mut());
         }
+        request.extra.values_mut().for_each(|value| strings(value, &mut texts));
         let masks = self.mask_texts(&caller.tenant, &mut texts)?;
         Ok(masks.map(|masks| Box::new(masks) as Box<dyn Unmask>))
     }

@@ -68,7 +68,9 @@ async fn routed(gateway: &Gateway, request: Request<Incoming>, front: Front) -> 
         (&Method::POST, "/v1/embeddings") => embed(gateway, request, guest, began).await,
         (&Method::POST, "/gateway/route") => simple(explain(gateway, request, guest).await),
         (&Method::GET, "/gateway/status") => {
-            let status = json!({"deployments": gateway.status()});
+            let cache = gateway.shared.outside.cache.as_ref();
+            let cache = cache.map(|cache| json!({"embedding": cache.embedding(), "counts": cache.stats()}));
+            let status = json!({"deployments": gateway.status(), "cache": cache});
             Ok(json_response(StatusCode::OK, status.to_string()))
         }
         (&Method::GET, "/v1/models") => {

@@ -73,6 +73,7 @@ pub(super) fn tell(headers: &mut HeaderMap, facts: &Facts) {
     set("x-tidemill-model", &facts.model);
     set("x-tidemill-attempts", &facts.tried.len().to_string());
     set("x-tidemill-cache", facts.cache.name());
+    set("x-tidemill-embedding", &facts.embedding);
     if facts.usage.total() > 0 || facts.micros > 0 {
         set("x-tidemill-tokens-input", &facts.usage.input.to_string());
         set("x-tidemill-tokens-output", &facts.usage.output.to_string());
