@@ -87,9 +87,9 @@ impl Llama {
         began.elapsed()
     }
 
-    async fn stage(&self) -> Stage {
+    async fn stage(&self, embeds: bool) -> Stage {
         let more = json!({
-            "deployments": {"m": {"model": "smollm2", "max_output": 2_000, "context": 2_048, "embeds": true}},
+            "deployments": {"m": {"model": "smollm2", "max_output": 2_000, "context": 2_048, "embeds": embeds}},
             "timeouts": {"first": "100s", "idle": "60s", "total": "200s"},
         });
         Stage::of(config(&format!("http://127.0.0.1:{}/v1", self.port), more)).await
@@ -109,7 +109,7 @@ fn asked(question: &str, more: &Value) -> Value {
 async fn a_real_model_chats_streams_obeys_a_schema_and_stops_when_the_caller_goes() {
     let Some(model) = model() else { return };
     let llama = Llama::start(model, false).await;
-    let stage = llama.stage().await;
+    let stage = llama.stage(false).await;
 
     let whole = stage.post("/v1/chat/completions", &asked("Say hello.", &json!({}))).await;
     assert_eq!(whole.status, 200, "{}", whole.text());
@@ -171,7 +171,7 @@ async fn cancelled(llama: &Llama, stage: &Stage) {
 async fn a_real_model_makes_vectors() {
     let Some(model) = model() else { return };
     let llama = Llama::start(model, true).await;
-    let stage = llama.stage().await;
+    let stage = llama.stage(true).await;
     let texts = ["orders of the last month", "the orders of last month", "a boat on the sea"];
     let response =
         stage.post("/v1/embeddings", &json!({"model": "m", "input": texts, "encoding_format": "float"})).await;
