@@ -1,5 +1,6 @@
-//! Who runs models: a folder each, with the same four files. `mod.rs` has the address, the headers and what the
-//! provider can do; `request.rs`, `response.rs` and `stream.rs` are pure, from our types to its bytes and back.
+//! Who runs models: a folder each, with the same four files. `mod.rs` has the address and the headers; `request.rs`,
+//! `response.rs` and `stream.rs` are pure, from our types to its bytes and back. OpenAI's protocol is what all four are
+//! without another word, so each file holds only what its provider does otherwise.
 
 mod anthropic;
 mod azure;
@@ -13,6 +14,7 @@ mod shared;
 use std::time::Duration;
 
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 
 use crate::answer::{Answer, Embeddings};
 use crate::config::ProviderKind;
@@ -21,7 +23,7 @@ use crate::request::{EmbedRequest, Request};
 use crate::secret::Secret;
 use crate::usage::Usage;
 use crate::wire::fields::Fields;
-use crate::wire::{Dialect, ReadStream};
+use crate::wire::{self, Dialect, ReadStream};
 
 /// What is asked of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +59,17 @@ pub struct Outgoing<'a> {
     pub native: bool,
 }
 
-/// A provider's protocol and habits. Nothing here does I/O.
-pub trait Provider: Send + Sync + 'static {
+/// A provider: where it is and how it is asked. What is not said otherwise is as in OpenAI's protocol. Nothing here does I/O.
+pub trait Provider: Requests + Responses + Streams + Send + Sync + 'static {
     /// The protocol.
-    fn dialect(&self) -> Dialect;
+    fn dialect(&self) -> Dialect {
+        Dialect::Openai
+    }
 
     /// The public address; `None` where each customer has another.
-    fn public_url(&self) -> Option<&'static str>;
+    fn public_url(&self) -> Option<&'static str> {
+        None
+    }
 
     /// The version of the protocol this was tested with; empty if it has none.
     fn version(&self) -> &'static str {
@@ -71,49 +77,113 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     /// The address of a call.
-    fn url(&self, site: &Site, model: &str, call: Call) -> String;
+    fn url(&self, site: &Site, _model: &str, call: Call) -> String {
+        format!("{}/{}", site.url, shared::path(call))
+    }
 
     /// Adds what names us.
     ///
     /// # Errors
     /// The key has signs that no header can carry.
-    fn authorize(&self, site: &Site, key: Option<&Secret>, headers: &mut HeaderMap) -> Result<(), GatewayError>;
+    fn authorize(&self, _site: &Site, key: Option<&Secret>, headers: &mut HeaderMap) -> Result<(), GatewayError> {
+        shared::secret(headers, AUTHORIZATION, "Bearer ", key)
+    }
+}
+
+/// What requests to a provider may hold, and the one name that differs between servers of OpenAI's protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Habits {
+    /// The provider as errors name it.
+    pub name: &'static str,
+    /// The name of the most tokens of an answer.
+    pub max_tokens: &'static str,
+    /// A switch that must be off for whole answers unless the caller sets it.
+    pub off_for_whole_answers: Option<&'static str>,
+    /// Whether tokens may be drawn from the likeliest few only.
+    pub top_k: bool,
+    /// Whether draws may be repeated.
+    pub seed: bool,
+    /// Whether repetition may be punished.
+    pub penalties: bool,
+    /// Whether tools may be kept from being called together.
+    pub serial_tools: bool,
+}
+
+impl Habits {
+    /// Of a server that does everything under its older name.
+    pub const fn of(name: &'static str) -> Self {
+        Self {
+            name,
+            max_tokens: "max_tokens",
+            off_for_whole_answers: None,
+            top_k: true,
+            seed: true,
+            penalties: true,
+            serial_tools: true,
+        }
+    }
+}
+
+/// From our types to a provider's bytes.
+pub trait Requests {
+    /// What requests may hold.
+    fn habits(&self) -> Habits;
 
     /// The body of a request.
     ///
     /// # Errors
     /// Something is asked for that the provider cannot do.
-    fn request(&self, outgoing: &Outgoing<'_>) -> Result<Vec<u8>, GatewayError>;
+    fn request(&self, outgoing: &Outgoing<'_>) -> Result<Vec<u8>, GatewayError> {
+        shared::write(&self.habits(), outgoing)
+    }
 
     /// The same from the bytes of a request in the provider's own dialect: only what must change is changed.
     ///
     /// # Errors
     /// Something is asked for that the provider cannot do.
-    fn patch(&self, fields: &Fields, outgoing: &Outgoing<'_>) -> Result<Vec<u8>, GatewayError>;
-
-    /// Reads a whole answer; the usage is `None` where the provider did not tell.
-    ///
-    /// # Errors
-    /// It is no answer.
-    fn answer(&self, body: &[u8]) -> Result<(Answer, Option<Usage>), Failure>;
-
-    /// Reads an answer in pieces.
-    fn reader(&self) -> Box<dyn ReadStream>;
-
-    /// What an error answer means.
-    fn failure(&self, status: u16, retry_after: Option<Duration>, body: &[u8]) -> Failure;
+    fn patch(&self, fields: &Fields, outgoing: &Outgoing<'_>) -> Result<Vec<u8>, GatewayError> {
+        Ok(shared::patched(&self.habits(), fields, outgoing))
+    }
 
     /// The body of a request for vectors.
     ///
     /// # Errors
     /// The provider makes none.
-    fn embed_request(&self, request: &EmbedRequest, model: &str) -> Result<Vec<u8>, GatewayError>;
+    fn embed_request(&self, request: &EmbedRequest, model: &str) -> Result<Vec<u8>, GatewayError> {
+        Ok(wire::openai::write_embed_request(request, model).to_string().into_bytes())
+    }
+}
+
+/// From a provider's bytes to our types.
+pub trait Responses {
+    /// Reads a whole answer; the usage is `None` where the provider did not tell.
+    ///
+    /// # Errors
+    /// It is no answer.
+    fn answer(&self, body: &[u8]) -> Result<(Answer, Option<Usage>), Failure> {
+        wire::openai::read_answer(body)
+    }
+
+    /// What an error answer means.
+    fn failure(&self, status: u16, retry_after: Option<Duration>, body: &[u8]) -> Failure {
+        wire::openai::read_failure(status, retry_after, body)
+    }
 
     /// Reads vectors; the flag says whether the provider told the tokens.
     ///
     /// # Errors
     /// They are not there.
-    fn embeddings(&self, body: &[u8], texts: usize) -> Result<(Embeddings, bool), Failure>;
+    fn embeddings(&self, body: &[u8], texts: usize) -> Result<(Embeddings, bool), Failure> {
+        wire::openai::read_embeddings(body, texts)
+    }
+}
+
+/// The same for answers in pieces.
+pub trait Streams {
+    /// Reads an answer in pieces.
+    fn reader(&self) -> Box<dyn ReadStream> {
+        Box::new(wire::openai::Reader::default())
+    }
 }
 
 /// The provider of a kind.

@@ -123,15 +123,19 @@ fn whole<'t>(
         let rate = Line::new("rate", format!("{what}: {}", target.name), "/s", &measured.rates)
             .floor("direct", median(&floor.rates));
         if target.name == "tidemill" {
-            let goal = if connections == 1 { "150" } else { "1000" };
-            added = added.beside(goal, "p50 at one: LiteLLM 7800, Portkey 560, TensorZero 850");
-            lines.push(added);
-            lines.push(rate.beside("15000", "LiteLLM 132, Portkey 1050"));
             let each = spent.0 * 1e6 / spent.1.max(1) as f64;
-            lines.push(
-                Line::new("processor", format!("{what}: user and system time per request"), "µs", &[each])
-                    .beside("60", "LiteLLM 7500, Portkey 700, TensorZero 170"),
-            );
+            let each = Line::new("processor", format!("{what}: user and system time per request"), "µs", &[each]);
+            // A goal stands where it was set: latency without waiting for a processor, rate and cost at full load.
+            lines.extend(match (model, connections) {
+                (AT_ONCE, 1) => [added.beside("150", "LiteLLM 7800, Portkey 560, TensorZero 850"), rate, each],
+                (AT_ONCE, _) => [
+                    added,
+                    rate.beside("15000", "LiteLLM 132, Portkey 1050"),
+                    each.beside("60", "LiteLLM 7500, Portkey 700, TensorZero 170"),
+                ],
+                (_, 1) => [added, rate, each],
+                (_, _) => [added.beside("1000", "p99: LiteLLM 614000, Portkey 13800"), rate, each],
+            });
         } else {
             lines.extend([added, rate]);
         }
@@ -139,7 +143,7 @@ fn whole<'t>(
     Ok(lines)
 }
 
-/// Streams: the time to the first frame, and how late each further frame is.
+/// Streams: the time to the first frame, and how long each frame is on its way.
 fn streams<'t>(options: &GatewayOptions, targets: impl Iterator<Item = &'t Target>) -> Outcome<Vec<Line>> {
     let targets: Vec<&Target> = targets.collect();
     let mut all: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); targets.len()];
@@ -156,7 +160,7 @@ fn streams<'t>(options: &GatewayOptions, targets: impl Iterator<Item = &'t Targe
     for (target, (first, late)) in targets.iter().zip(&all) {
         let mut first = Line::new("first", format!("stream of 60 frames: first frame, {}", target.name), "µs", first);
         let mut late =
-            Line::new("frame", format!("stream of 60 frames: lateness of a frame, {}", target.name), "µs", late);
+            Line::new("frame", format!("stream of 60 frames: a frame on its way, {}", target.name), "µs", late);
         if target.name == "tidemill" {
             first = first.beside("+300", "Busbar +270, Bifrost +1200, LiteLLM-Rust +40800 (p99)");
             late = late.beside("+20", "Busbar +1, GoModel +10, Bifrost +28 (p99)");

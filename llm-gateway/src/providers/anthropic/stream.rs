@@ -1,9 +1,12 @@
-//! Events of Anthropic's protocol.
+//! Events of Anthropic's protocol as they are.
 
+use super::Anthropic;
+use crate::providers::Streams;
 use crate::wire::ReadStream;
 use crate::wire::anthropic::Reader;
 
-/// Reads an answer in pieces.
-pub fn reader() -> Box<dyn ReadStream> {
-    Box::new(Reader::default())
+impl Streams for Anthropic {
+    fn reader(&self) -> Box<dyn ReadStream> {
+        Box::new(Reader::default())
+    }
 }

@@ -1,76 +1,29 @@
-//! Azure OpenAI: https://learn.microsoft.com/azure/ai-services/openai/reference.
+//! Azure OpenAI: https://learn.microsoft.com/azure/ai-services/openai/reference. The address names the deployment.
 
 mod request;
 mod response;
 mod stream;
 
-use std::time::Duration;
-
 use http::HeaderMap;
 use http::header::HeaderName;
 
-use super::{Call, Outgoing, Provider, Site, shared};
-use crate::answer::{Answer, Embeddings};
-use crate::error::{Failure, GatewayError};
-use crate::request::EmbedRequest;
+use super::{Call, Provider, Site, shared};
+use crate::error::GatewayError;
 use crate::secret::Secret;
-use crate::usage::Usage;
-use crate::wire::fields::Fields;
-use crate::wire::{Dialect, ReadStream};
 
 /// Azure OpenAI.
 pub struct Azure;
 
 impl Provider for Azure {
-    fn dialect(&self) -> Dialect {
-        Dialect::Openai
-    }
-
-    fn public_url(&self) -> Option<&'static str> {
-        None
-    }
-
     fn version(&self) -> &'static str {
         "2024-10-21"
     }
 
     fn url(&self, site: &Site, model: &str, call: Call) -> String {
-        let what = match call {
-            Call::Chat { .. } => "chat/completions",
-            Call::Embed => "embeddings",
-        };
-        format!("{}/openai/deployments/{model}/{what}?api-version={}", site.url, site.version)
+        format!("{}/openai/deployments/{model}/{}?api-version={}", site.url, shared::path(call), site.version)
     }
 
     fn authorize(&self, _: &Site, key: Option<&Secret>, headers: &mut HeaderMap) -> Result<(), GatewayError> {
         shared::secret(headers, HeaderName::from_static("api-key"), "", key)
-    }
-
-    fn request(&self, outgoing: &Outgoing<'_>) -> Result<Vec<u8>, GatewayError> {
-        request::write(outgoing)
-    }
-
-    fn patch(&self, fields: &Fields, outgoing: &Outgoing<'_>) -> Result<Vec<u8>, GatewayError> {
-        Ok(request::patch(fields, outgoing))
-    }
-
-    fn answer(&self, body: &[u8]) -> Result<(Answer, Option<Usage>), Failure> {
-        response::answer(body)
-    }
-
-    fn reader(&self) -> Box<dyn ReadStream> {
-        stream::reader()
-    }
-
-    fn failure(&self, status: u16, retry_after: Option<Duration>, body: &[u8]) -> Failure {
-        response::failure(status, retry_after, body)
-    }
-
-    fn embed_request(&self, request: &EmbedRequest, model: &str) -> Result<Vec<u8>, GatewayError> {
-        Ok(request::embed(request, model))
-    }
-
-    fn embeddings(&self, body: &[u8], texts: usize) -> Result<(Embeddings, bool), Failure> {
-        response::embeddings(body, texts)
     }
 }

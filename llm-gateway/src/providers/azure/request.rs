@@ -1,25 +1,10 @@
 //! As OpenAI's; the address names the model, and the body repeats it.
 
-use crate::error::GatewayError;
-use crate::providers::{Outgoing, shared};
-use crate::request::EmbedRequest;
-use crate::wire::fields::Fields;
-use crate::wire::openai;
+use super::Azure;
+use crate::providers::{Habits, Requests};
 
-const MAX_TOKENS: &str = "max_completion_tokens";
-
-/// The body of a request.
-pub fn write(outgoing: &Outgoing<'_>) -> Result<Vec<u8>, GatewayError> {
-    shared::without("top_k", outgoing.request.sampling.top_k.is_some(), "azure")?;
-    Ok(shared::bytes(&shared::openai_body(outgoing, MAX_TOKENS, "azure")?))
-}
-
-/// The same from its bytes.
-pub fn patch(fields: &Fields, outgoing: &Outgoing<'_>) -> Vec<u8> {
-    fields.patched(&shared::openai_patches(fields, outgoing, MAX_TOKENS))
-}
-
-/// The body of a request for vectors.
-pub fn embed(request: &EmbedRequest, model: &str) -> Vec<u8> {
-    openai::write_embed_request(request, model).to_string().into_bytes()
+impl Requests for Azure {
+    fn habits(&self) -> Habits {
+        Habits { max_tokens: "max_completion_tokens", top_k: false, ..Habits::of("azure") }
+    }
 }

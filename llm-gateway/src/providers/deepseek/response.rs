@@ -2,20 +2,22 @@
 
 use memchr::memmem;
 
+use super::DeepSeek;
 use crate::answer::Answer;
 use crate::error::Failure;
+use crate::providers::Responses;
 use crate::usage::Usage;
 use crate::wire::openai;
-pub use crate::wire::openai::{read_embeddings as embeddings, read_failure as failure};
 
 /// How it says that it gave up.
 pub const GAVE_UP: &str = "\"insufficient_system_resource\"";
 
-/// Reads a whole answer.
-pub fn answer(body: &[u8]) -> Result<(Answer, Option<Usage>), Failure> {
-    // Inside a text the quotes would be escaped.
-    if memmem::find(body, GAVE_UP.as_bytes()).is_some() {
-        return Err(Failure::Cut);
+impl Responses for DeepSeek {
+    fn answer(&self, body: &[u8]) -> Result<(Answer, Option<Usage>), Failure> {
+        // Inside a text the quotes would be escaped.
+        if memmem::find(body, GAVE_UP.as_bytes()).is_some() {
+            return Err(Failure::Cut);
+        }
+        openai::read_answer(body)
     }
-    openai::read_answer(body)
 }

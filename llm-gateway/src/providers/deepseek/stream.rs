@@ -1,8 +1,10 @@
 //! Chunks of OpenAI's protocol; one reason to end means that the service gave up in the middle.
 
+use super::DeepSeek;
 use super::response::GAVE_UP;
 use crate::answer::Event;
 use crate::error::Failure;
+use crate::providers::Streams;
 use crate::wire::ReadStream;
 use crate::wire::openai::Reader;
 use crate::wire::sse::Frame;
@@ -26,7 +28,8 @@ impl ReadStream for DeepSeekReader {
     }
 }
 
-/// Reads an answer in pieces.
-pub fn reader() -> Box<dyn ReadStream> {
-    Box::new(DeepSeekReader(Reader::default()))
+impl Streams for DeepSeek {
+    fn reader(&self) -> Box<dyn ReadStream> {
+        Box::new(DeepSeekReader(Reader::default()))
+    }
 }

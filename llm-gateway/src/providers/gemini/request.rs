@@ -3,17 +3,40 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Gemini;
 use crate::error::GatewayError;
-use crate::providers::{Outgoing, shared};
+use crate::providers::{Habits, Outgoing, Requests, shared};
 use crate::request::{EmbedRequest, Format, Message, Part, Request, Role, ToolChoice};
+use crate::wire::fields::Fields;
 
-const NAME: &str = "gemini";
+impl Requests for Gemini {
+    fn habits(&self) -> Habits {
+        Habits { serial_tools: false, ..Habits::of("gemini") }
+    }
 
-/// The body of a request.
-pub fn write(outgoing: &Outgoing<'_>) -> Result<Vec<u8>, GatewayError> {
-    let request = outgoing.request;
-    shared::nothing_foreign(request, NAME)?;
-    shared::without("parallel_tool_calls", request.parallel_tools == Some(false), NAME)?;
+    fn request(&self, outgoing: &Outgoing<'_>) -> Result<Vec<u8>, GatewayError> {
+        shared::possible(&self.habits(), outgoing)?;
+        body(outgoing.request, outgoing.max_tokens).map(|body| shared::bytes(&body))
+    }
+
+    fn patch(&self, _: &Fields, outgoing: &Outgoing<'_>) -> Result<Vec<u8>, GatewayError> {
+        // No caller speaks this protocol, so every request is written anew.
+        self.request(outgoing)
+    }
+
+    fn embed_request(&self, request: &EmbedRequest, model: &str) -> Result<Vec<u8>, GatewayError> {
+        let requests = request.inputs.iter().map(|text| {
+            let mut one = json!({"model": format!("models/{model}"), "content": {"parts": [{"text": text}]}});
+            if let Some(dimensions) = request.dimensions {
+                one["outputDimensionality"] = dimensions.into();
+            }
+            one
+        });
+        Ok(json!({"requests": requests.collect::<Vec<_>>()}).to_string().into_bytes())
+    }
+}
+
+fn body(request: &Request, max_tokens: u32) -> Result<Map<String, Value>, GatewayError> {
     let mut body = Map::new();
     let system = request.messages.iter().filter(|message| message.role == Role::System);
     let system: Vec<Value> =
@@ -22,7 +45,7 @@ pub fn write(outgoing: &Outgoing<'_>) -> Result<Vec<u8>, GatewayError> {
         body.insert("systemInstruction".into(), json!({"parts": system}));
     }
     body.insert("contents".into(), Value::Array(contents(request)?));
-    body.insert("generationConfig".into(), Value::Object(generation(request, outgoing.max_tokens)));
+    body.insert("generationConfig".into(), Value::Object(generation(request, max_tokens)));
     if !request.tools.is_empty() {
         let functions = request.tools.iter().map(|tool| {
             let mut function = json!({"name": tool.name, "parametersJsonSchema": tool.parameters});
@@ -40,7 +63,7 @@ pub fn write(outgoing: &Outgoing<'_>) -> Result<Vec<u8>, GatewayError> {
         };
         body.insert("toolConfig".into(), json!({"functionCallingConfig": calling}));
     }
-    Ok(shared::bytes(&body))
+    Ok(body)
 }
 
 fn generation(request: &Request, max_tokens: u32) -> Map<String, Value> {
@@ -110,16 +133,4 @@ fn called<'r>(messages: &'r [Message], wanted: &str) -> Option<&'r str> {
         Part::ToolCall { id, name, .. } if id == wanted => Some(name.as_str()),
         _ => None,
     })
-}
-
-/// The body of a request for vectors.
-pub fn embed(request: &EmbedRequest, model: &str) -> Vec<u8> {
-    let requests = request.inputs.iter().map(|text| {
-        let mut one = json!({"model": format!("models/{model}"), "content": {"parts": [{"text": text}]}});
-        if let Some(dimensions) = request.dimensions {
-            one["outputDimensionality"] = dimensions.into();
-        }
-        one
-    });
-    json!({"requests": requests.collect::<Vec<_>>()}).to_string().into_bytes()
 }

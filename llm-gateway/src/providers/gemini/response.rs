@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::Gemini;
 use crate::answer::{Answer, Embeddings, Finish};
 use crate::error::Failure;
+use crate::providers::Responses;
 use crate::request::Part;
 use crate::usage::Usage;
 use crate::wire::openai::{classify, garbled};
@@ -129,47 +131,6 @@ pub fn arguments(call: &WireCall) -> String {
     if call.args.is_null() { "{}".to_owned() } else { call.args.to_string() }
 }
 
-/// Reads a whole answer.
-pub fn answer(body: &[u8]) -> Result<(Answer, Option<Usage>), Failure> {
-    let wire: WireAnswer = serde_json::from_slice(body).map_err(|error| garbled(&error, body))?;
-    if wire.blocked() {
-        return Err(Failure::Declined);
-    }
-    let told = wire.usage_metadata.as_ref().map(WireUsage::canonical);
-    let candidate = wire.candidates.into_iter().next().ok_or(Failure::Empty)?;
-    let mut finish = candidate.finish_reason.as_deref().map_or(Finish::Stop, finish_of);
-    let mut parts = Vec::new();
-    for part in candidate.content.map_or_else(Vec::new, |content| content.parts) {
-        match (part.text, part.function_call) {
-            (_, Some(call)) => {
-                finish = if finish == Finish::Stop { Finish::ToolCalls } else { finish };
-                parts.push(Part::ToolCall { id: call_id(parts.len()), arguments: arguments(&call), name: call.name });
-            }
-            (Some(text), None) if !part.thought && !text.is_empty() => parts.push(Part::Text(text)),
-            _ => {}
-        }
-    }
-    let usage = told.unwrap_or_default();
-    Ok((Answer { id: wire.response_id, model: wire.model_version, parts, finish, usage }, told))
-}
-
-/// What an error answer means.
-pub fn failure(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Failure {
-    let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    // Some of its errors come in a list of one.
-    let value = value.get(0).unwrap_or(&value);
-    let message = value.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
-    let word = value.pointer("/error/status").and_then(Value::as_str).unwrap_or_default();
-    if status == 400 && message.contains("API key") {
-        return Failure::Auth { status };
-    }
-    let hint = value.pointer("/error/details").and_then(Value::as_array).into_iter().flatten();
-    let mut hints =
-        hint.filter_map(|detail| detail.get("retryDelay")?.as_str()?.strip_suffix('s')?.parse::<f64>().ok());
-    let hint = hints.find(|seconds| seconds.is_finite() && (0.0..86_400.0).contains(seconds));
-    classify(status, retry_after.or(hint.map(Duration::from_secs_f64)), [word, ""], message)
-}
-
 #[derive(Deserialize)]
 struct WireEmbeddings {
     embeddings: Vec<WireVector>,
@@ -180,12 +141,57 @@ struct WireVector {
     values: Vec<f32>,
 }
 
-/// Reads vectors. The protocol tells neither the model nor the tokens.
-pub fn embeddings(body: &[u8], texts: usize) -> Result<(Embeddings, bool), Failure> {
-    let wire: WireEmbeddings = serde_json::from_slice(body).map_err(|error| garbled(&error, body))?;
-    let vectors: Vec<Vec<f32>> = wire.embeddings.into_iter().map(|vector| vector.values).collect();
-    if vectors.len() != texts || vectors.iter().any(Vec::is_empty) {
-        return Err(Failure::Empty);
+impl Responses for Gemini {
+    fn answer(&self, body: &[u8]) -> Result<(Answer, Option<Usage>), Failure> {
+        let wire: WireAnswer = serde_json::from_slice(body).map_err(|error| garbled(&error, body))?;
+        if wire.blocked() {
+            return Err(Failure::Declined);
+        }
+        let told = wire.usage_metadata.as_ref().map(WireUsage::canonical);
+        let candidate = wire.candidates.into_iter().next().ok_or(Failure::Empty)?;
+        let mut finish = candidate.finish_reason.as_deref().map_or(Finish::Stop, finish_of);
+        let mut parts = Vec::new();
+        for part in candidate.content.map_or_else(Vec::new, |content| content.parts) {
+            match (part.text, part.function_call) {
+                (_, Some(call)) => {
+                    finish = if finish == Finish::Stop { Finish::ToolCalls } else { finish };
+                    parts.push(Part::ToolCall {
+                        id: call_id(parts.len()),
+                        arguments: arguments(&call),
+                        name: call.name,
+                    });
+                }
+                (Some(text), None) if !part.thought && !text.is_empty() => parts.push(Part::Text(text)),
+                _ => {}
+            }
+        }
+        let usage = told.unwrap_or_default();
+        Ok((Answer { id: wire.response_id, model: wire.model_version, parts, finish, usage }, told))
     }
-    Ok((Embeddings { model: String::new(), vectors, usage: Usage::default() }, false))
+
+    fn failure(&self, status: u16, retry_after: Option<Duration>, body: &[u8]) -> Failure {
+        let value: Value = serde_json::from_slice(body).unwrap_or_default();
+        // Some of its errors come in a list of one.
+        let value = value.get(0).unwrap_or(&value);
+        let message = value.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
+        let word = value.pointer("/error/status").and_then(Value::as_str).unwrap_or_default();
+        if status == 400 && message.contains("API key") {
+            return Failure::Auth { status };
+        }
+        let hint = value.pointer("/error/details").and_then(Value::as_array).into_iter().flatten();
+        let mut hints =
+            hint.filter_map(|detail| detail.get("retryDelay")?.as_str()?.strip_suffix('s')?.parse::<f64>().ok());
+        let hint = hints.find(|seconds| seconds.is_finite() && (0.0..86_400.0).contains(seconds));
+        classify(status, retry_after.or(hint.map(Duration::from_secs_f64)), [word, ""], message)
+    }
+
+    // The protocol tells neither the model nor the tokens.
+    fn embeddings(&self, body: &[u8], texts: usize) -> Result<(Embeddings, bool), Failure> {
+        let wire: WireEmbeddings = serde_json::from_slice(body).map_err(|error| garbled(&error, body))?;
+        let vectors: Vec<Vec<f32>> = wire.embeddings.into_iter().map(|vector| vector.values).collect();
+        if vectors.len() != texts || vectors.iter().any(Vec::is_empty) {
+            return Err(Failure::Empty);
+        }
+        Ok((Embeddings { model: String::new(), vectors, usage: Usage::default() }, false))
+    }
 }

@@ -1,8 +1,10 @@
 //! Each frame is an answer of its own with more parts; usage comes with every one.
 
+use super::Gemini;
 use super::response::{self, WireAnswer, WireUsage};
 use crate::answer::{Event, Finish};
 use crate::error::Failure;
+use crate::providers::Streams;
 use crate::wire::ReadStream;
 use crate::wire::openai::{classify, garbled};
 use crate::wire::sse::Frame;
@@ -68,7 +70,8 @@ impl ReadStream for GeminiReader {
     }
 }
 
-/// Reads an answer in pieces.
-pub fn reader() -> Box<dyn ReadStream> {
-    Box::new(GeminiReader::default())
+impl Streams for Gemini {
+    fn reader(&self) -> Box<dyn ReadStream> {
+        Box::new(GeminiReader::default())
+    }
 }

@@ -1,9 +1,6 @@
-//! Chunks of OpenAI's protocol.
+//! Chunks of OpenAI's protocol as they are.
 
-use crate::wire::ReadStream;
-use crate::wire::openai::Reader;
+use super::Qwen;
+use crate::providers::Streams;
 
-/// Reads an answer in pieces.
-pub fn reader() -> Box<dyn ReadStream> {
-    Box::new(Reader::default())
-}
+impl Streams for Qwen {}

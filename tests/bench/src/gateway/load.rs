@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tidemill_dag::time::Clock as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::upstream::{FRAMES, PAUSE};
+use super::upstream::FRAMES;
 use crate::Outcome;
+use crate::ambient::Ambient;
 
 /// What is asked.
 pub struct Target {
@@ -96,8 +98,7 @@ impl Target {
         })
     }
 
-    /// Streams one after the other: the time to each first frame, and by how much each further frame comes later than
-    /// the upstream sends it, counted from the first.
+    /// Streams one after the other: the time to each first frame, and how long each frame is on its way.
     pub fn streams(&self, length: Duration) -> Outcome<(Vec<f64>, Vec<f64>)> {
         let request = self.request(super::AT_ONCE, true);
         let (address, name) = (self.address, self.name.clone());
@@ -109,11 +110,8 @@ impl Target {
                 let asked = Instant::now();
                 stream.write_all(&request).await?;
                 let arrivals = frames(&mut stream).await.map_err(|error| format!("{name}: {error}"))?;
-                firsts.push((arrivals[0] - asked).as_secs_f64() * 1e6);
-                for (number, arrival) in arrivals.iter().enumerate().skip(1) {
-                    let due = arrivals[0] + PAUSE * u32::try_from(number)?;
-                    lates.push(arrival.saturating_duration_since(due).as_secs_f64() * 1e6);
-                }
+                firsts.push((arrivals.first - asked).as_secs_f64() * 1e6);
+                lates.extend(arrivals.micros);
             }
             Ok((firsts, lates))
         })
@@ -156,25 +154,36 @@ async fn ask(address: SocketAddr, request: &[u8], more: &(dyn Fn() -> bool + Sen
     Ok(micros)
 }
 
-/// When each frame with a word arrived.
-async fn frames(stream: &mut TcpStream) -> Outcome<Vec<Instant>> {
+/// How the frames of one stream came.
+struct Arrivals {
+    first: Instant,
+    /// From being sent to being here.
+    micros: Vec<f64>,
+}
+
+async fn frames(stream: &mut TcpStream) -> Outcome<Arrivals> {
+    const WORD: &[u8] = b"\"content\":\" word ";
+    let clock = Ambient::default();
     let mut buffer = Vec::with_capacity(32 << 10);
-    let (mut arrivals, mut looked) = (Vec::with_capacity(FRAMES), 0);
+    let (mut first, mut micros, mut looked) = (None, Vec::with_capacity(FRAMES), 0);
     loop {
         if stream.read_buf(&mut buffer).await? == 0 {
             return Err("the stream closed in the middle".into());
         }
-        let now = Instant::now();
-        const WORD: &[u8] = b"\"content\":\" word";
+        let (now, here) = (Instant::now(), clock.now().0);
         while let Some(at) = buffer[looked..].windows(WORD.len()).position(|part| part == WORD) {
-            arrivals.push(now);
-            looked += at + WORD.len();
+            let digits = looked + at + WORD.len();
+            let Some(length) = buffer[digits..].iter().position(|sign| *sign == b'"') else { break };
+            let sent: i64 = std::str::from_utf8(&buffer[digits..digits + length])?.parse()?;
+            micros.push((here - sent) as f64);
+            first.get_or_insert(now);
+            looked = digits + length;
         }
         if buffer.ends_with(b"0\r\n\r\n") {
-            if arrivals.len() != FRAMES {
-                return Err(format!("{} frames came: {}", arrivals.len(), String::from_utf8_lossy(&buffer)).into());
-            }
-            return Ok(arrivals);
+            return match first {
+                Some(first) if micros.len() == FRAMES => Ok(Arrivals { first, micros }),
+                _ => Err(format!("{} frames came: {}", micros.len(), String::from_utf8_lossy(&buffer)).into()),
+            };
         }
     }
 }

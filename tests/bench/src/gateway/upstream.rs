@@ -3,16 +3,19 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tidemill_dag::time::Clock as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use super::LATER;
 use crate::Outcome;
+use crate::ambient::Ambient;
 
-/// Frames of a stream, and the time between them.
+/// Frames of a stream.
 pub const FRAMES: usize = 60;
-pub const PAUSE: Duration = Duration::from_millis(5);
+/// The time between two.
+const PAUSE: Duration = Duration::from_millis(5);
 const DELAY: Duration = Duration::from_millis(50);
 
 /// Serves until it is killed.
@@ -64,23 +67,27 @@ async fn serve(mut stream: TcpStream, answer: &'static [u8]) -> std::io::Result<
     }
 }
 
-/// Each frame tells when it was sent, so that lateness is measured at the other end.
+/// A stream.
 async fn pieces(stream: &mut TcpStream) -> std::io::Result<()> {
     stream
         .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         .await?;
-    let began = Instant::now();
+    let (clock, began) = (Ambient::default(), Instant::now());
     for number in 0..FRAMES {
         let last = number + 1 == FRAMES;
+        // When it is sent, in microseconds: the other end is on this machine and reads the same clock.
+        let sent = clock.now().0;
         let finish = if last { "\"stop\"" } else { "null" };
         let frame = format!(
-            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"bench\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\" word {number}\"}},\"finish_reason\":{finish}}}]}}\n\n"
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"bench\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\" word {sent}\"}},\"finish_reason\":{finish}}}]}}\n\n"
         );
         let usage = "data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":200,\"completion_tokens\":60}}\n\ndata: [DONE]\n\n";
         let text = if last { format!("{frame}{usage}") } else { frame };
         let end = if last { "0\r\n\r\n" } else { "" };
         stream.write_all(format!("{:x}\r\n{text}\r\n{end}", text.len()).as_bytes()).await?;
-        tokio::time::sleep_until(began + PAUSE * u32::try_from(number + 1).unwrap_or(0)).await;
+        if !last {
+            tokio::time::sleep_until(began + PAUSE * u32::try_from(number + 1).unwrap_or(0)).await;
+        }
     }
     Ok(())
 }
