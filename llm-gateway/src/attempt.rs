@@ -125,6 +125,17 @@ impl Missed {
         Self { error: Why::Gateway(error), next, reserved: false, micros: 0, waited: Duration::ZERO }
     }
 
+    /// What a provider said before says more than that no place was free, or that nobody is asked any more.
+    pub fn after(&mut self, said: &mut Option<Failure>) {
+        match (&self.error, &said) {
+            (Why::Failure(failure), _) => *said = Some(failure.clone()),
+            (Why::Gateway(GatewayError::NoneAvailable { .. } | GatewayError::Overloaded { .. }), Some(failure)) => {
+                self.error = Why::Failure(failure.clone());
+            }
+            (Why::Gateway(_), _) => {}
+        }
+    }
+
     pub fn into_error(self, tried: &[Attempt]) -> GatewayError {
         match self.error {
             Why::Failure(failure) => GatewayError::Failed { failure, tried: tried.to_vec() },

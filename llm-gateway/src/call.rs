@@ -270,7 +270,7 @@ impl Gateway {
     async fn tries_without_end(&self, work: &Work<'_>, plan: &Plan, facts: &mut Facts) -> Result<Done, GatewayError> {
         let rules = &self.shared.config.retry;
         let most = (rules.attempts.max(1) as usize).max(plan.order.len());
-        let (mut turn, mut rounds, mut requests) = (0usize, 0u32, 1);
+        let (mut turn, mut rounds, mut requests, mut said) = (0usize, 0u32, 1, None);
         for number in 0..most {
             let place = plan.order[turn % plan.order.len()];
             let other = plan.order.get(turn + 1).copied().filter(|_| number == 0);
@@ -285,7 +285,7 @@ impl Gateway {
                 turn += 1;
             }
             let place = raced.place;
-            let missed = match raced.result {
+            let mut missed = match raced.result {
                 Ok(done) => {
                     self.told(place, &done, facts);
                     return Ok(done);
@@ -296,6 +296,7 @@ impl Gateway {
             facts.tried.push(self.named(place, missed.error.code()));
             facts.charge(Usage::default(), missed.micros);
             facts.waited += missed.waited;
+            missed.after(&mut said);
             let last = number + 1 == most;
             if last || missed.next == Next::Stop {
                 return Err(missed.into_error(&facts.tried));

@@ -19,7 +19,8 @@ params.hostnames = ["127.0.0.1"]
 params.port = int(sys.argv[2])
 params.n_ctx = 4096
 params.n_parallel = 2
-params.cpuparams.n_threads = 2
+# Two that wait for each other are slower than one where processors are short.
+params.cpuparams.n_threads = 1
 params.endpoint_slots = True
 params.verbosity = 0
 if len(sys.argv) > 3:

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, until};
+use crate::stage::{Asker, Stage, until};
 use crate::upstream::{Step, Upstream, answer, chunk, json_answer, plain, stream_end, stream_head, well_behaved};
 
 /// Timeouts short enough for a test.
@@ -194,9 +194,13 @@ async fn each_wrong_stream_ends_with_one_typed_error() {
         ("a stall", vec![stream_head(), chunk("Hello"), Step::UntilGone], json!({}), "TM1116"),
         ("a loop", vec![stream_head(), many(), endless()], json!({}), "TM1122"),
         ("the wrong schema", [vec![stream_head(), chunk("{\"n\": true}")], stream_end(5, 5)].concat(), schema(), "TM1120"),
+        ("a slow drip", [vec![stream_head(), chunk("Hello")], drip()].concat(), json!({}), "TM1116"),
         ("a refusal", vec![stream_head(), chunk("I"), Step::Send(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"refusal\":\"no\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n".to_vec())], json!({}), "TM1121"),
     ];
-    for (what, steps, more, code) in cases {
+    let refused = refused_requests().into_iter().map(|(what, steps, more, code, _)| (what, steps, more, code));
+    let mut checked = 0;
+    for (what, steps, more, code) in cases.into_iter().chain(refused) {
+        checked += 1;
         let upstream = Upstream::start(move |_| steps.clone()).await;
         let stage = Stage::before(&upstream.url(), hurried()).await;
         let mut body = more;
@@ -206,13 +210,42 @@ async fn each_wrong_stream_ends_with_one_typed_error() {
             let frames = response.frames();
             assert!(!frames.iter().any(|frame| frame == "[DONE]"), "{what}: it is not whole and says so");
             let last: Value = serde_json::from_str(frames.last().expect("a frame")).expect("JSON");
+            assert_eq!(last["error"]["route"][0]["deployment"], "m", "{what}: {last}");
             last["error"]["code"].as_str().unwrap_or("none").to_owned()
         } else {
+            assert_eq!(response.json()["error"]["route"], json!([{"deployment": "m", "outcome": code}]), "{what}");
             response.code()
         };
         assert_eq!(found, code, "{what}: {}", response.text().chars().rev().take(400).collect::<String>());
         assert!(!response.text().contains("secret"), "{what}");
         until("the record", || stage.records.0.lock().expect("sound").iter().any(|r| r.error == Some(code))).await;
+    }
+    println!("counted: {checked} wrong streams of providers, each with its own error");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_wrong_answer_with_vectors_is_one_typed_error_with_the_route() {
+    let row = |vector: Value| json!({"object": "embedding", "index": 0, "embedding": vector});
+    let of = |rows: Value| json_answer(200, &json!({"object": "list", "model": "m-1", "data": rows}));
+    let mut cases = vec![
+        ("an empty body", plain(200, "application/json", "", b""), "TM1117"),
+        ("no vectors", of(json!([])), "TM1117"),
+        ("fewer vectors than texts", of(json!([row(json!([0.5]))])), "TM1117"),
+        ("vectors of nothing", of(json!([row(json!([])), row(json!([]))])), "TM1117"),
+        ("JSON that ends early", plain(200, "application/json", "", b"{\"data\": [{\"emb"), "TM1118"),
+        ("a page instead of JSON", plain(200, "text/html", "", b"<html>sign in</html>"), "TM1119"),
+        ("words for numbers", of(json!([row(json!(["a"])), row(json!(["b"]))])), "TM1119"),
+    ];
+    let others = endless_answers().into_iter().chain(refused_requests());
+    cases.extend(others.map(|(what, steps, _, code, _)| (what, steps, code)));
+    for (what, steps, code) in cases {
+        let upstream = Upstream::start(move |_| steps.clone()).await;
+        let mut more = hurried();
+        more["deployments"] = json!({"m": {"embeds": true}});
+        let stage = Stage::before(&upstream.url(), more).await;
+        let response = stage.post("/v1/embeddings", &json!({"model": "m", "input": ["one", "two"]})).await;
+        assert_eq!(response.code(), code, "{what}: {}", response.text());
+        assert_eq!(response.json()["error"]["route"], json!([{"deployment": "m", "outcome": code}]), "{what}");
     }
 }
 
@@ -259,20 +292,65 @@ async fn a_caller_that_goes_away_ends_the_call_of_the_provider() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_waits_past_its_deadline() {
-    let upstream = Upstream::start(|seen| match seen.streams() {
-        true => vec![stream_head(), chunk("Hello"), Step::UntilGone],
-        false => vec![Step::UntilGone],
-    })
-    .await;
-    let stage = Stage::before(&upstream.url(), json!({"retry": {"attempts": 5}})).await;
+    type Act = fn(&crate::upstream::Seen) -> Vec<Step>;
+    let cases: [(&str, Act, Value); 5] = [
+        ("nothing comes", |_| vec![Step::UntilGone], json!({})),
+        (
+            "it stops in the middle",
+            |seen| match seen.streams() {
+                true => vec![stream_head(), chunk("Hello"), Step::UntilGone],
+                false => vec![head("content-length: 900\r\n"), Step::UntilGone],
+            },
+            json!({}),
+        ),
+        (
+            "it never ends",
+            |seen| match seen.streams() {
+                true => (0..500_u32)
+                    .flat_map(|n| [chunk(&format!("{} ", n * 7_919)), Step::Wait(Duration::from_millis(20))])
+                    .fold(vec![stream_head()], |mut all, step| {
+                        all.push(step);
+                        all
+                    }),
+                false => [vec![head("content-length: 90000\r\n")], drip(), drip()].concat(),
+            },
+            json!({}),
+        ),
+        (
+            "each try fails after a while",
+            |_| [vec![Step::Wait(Duration::from_millis(60))], plain(503, "text/plain", "", b"")].concat(),
+            json!({"retry": {"attempts": 1_000, "base": "50ms"}, "breaker": {"failures": 1_000_000}}),
+        ),
+        ("all places are taken", |_| vec![Step::UntilGone], json!({"deployments": {"m": {"concurrency": 1}}})),
+    ];
     let began = std::time::Instant::now();
-    let body = crate::stage::question(json!({})).to_string();
-    let response = stage.send("POST", "/v1/chat/completions", &[("x-tidemill-timeout-ms", "200")], body).await;
-    assert_eq!((response.status, response.code().as_str()), (504, "TM1115"));
-    let body = crate::stage::question(json!({"stream": true})).to_string();
-    let response = stage.send("POST", "/v1/chat/completions", &[("x-tidemill-timeout-ms", "200")], body).await;
-    assert!(response.frames().last().expect("a frame").contains("TM1115"));
-    println!("timed: two calls with a deadline of 200 ms took {} ms", began.elapsed().as_millis());
+    let calls = cases.len() * 2;
+    for (what, act, more) in cases {
+        let upstream = Upstream::start(move |seen| act(&seen)).await;
+        let stage = Stage::before(&upstream.url(), more).await;
+        // Somebody without a hurry has the only place.
+        let before = tokio::spawn({
+            let (asker, wanted) = (Asker::of(stage.address), what == "all places are taken");
+            async move {
+                if wanted {
+                    asker.ask(json!({})).await;
+                }
+            }
+        });
+        if what == "all places are taken" {
+            until("the place is taken", || upstream.calls() == 1).await;
+        }
+        for stream in [false, true] {
+            let body = crate::stage::question(json!({"stream": stream})).to_string();
+            let response = stage.send("POST", "/v1/chat/completions", &[("x-tidemill-timeout-ms", "250")], body).await;
+            let last = response.frames().last().cloned().unwrap_or_default();
+            // A wait that would pass the deadline is not begun: then the last failure is told at once.
+            let told = |code: &str| last.contains(code) || response.text().contains(code);
+            assert!(told("TM1115") || (what.starts_with("each try") && told("TM1112")), "{what}: {}", response.text());
+        }
+        before.abort();
+    }
+    println!("timed: {calls} calls with a deadline of 250 ms each took {} ms", began.elapsed().as_millis());
 }
 
 #[tokio::test(flavor = "multi_thread")]

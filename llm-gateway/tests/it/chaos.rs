@@ -4,20 +4,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::stage::{Stage, question};
+use crate::apart::Apart;
+use crate::stage::{config, question};
 use crate::upstream::{Step, Upstream, answer, chunk, json_answer, plain, stream_end, stream_head};
 
 /// So many calls; the benchmark makes a million.
-const CALLS: usize = 6_000;
+const CALLS: usize = 9_600;
 const AT_ONCE: usize = 24;
 const DEADLINE: Duration = Duration::from_millis(1_500);
-
-/// Resident memory in MiB.
-fn resident() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux");
-    let pages: f64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("a number");
-    pages * 4_096.0 / f64::from(1 << 20)
-}
 
 async fn unruly() -> Upstream {
     Upstream::start(|seen| {
@@ -53,44 +47,39 @@ async fn every_call_ends_in_time_and_memory_stays_flat() {
         "timeouts": {"first": "500ms", "idle": "500ms"},
         "limits": {"run": [{"tokens": 100_000, "per": "1s"}]},
     });
-    let stage = Stage::before(&one.url(), more).await;
+    let gateway = Apart::start(&config(&one.url(), more));
+    let asker = &gateway.asker;
     let (mut longest, mut codes) = (Duration::ZERO, std::collections::BTreeMap::<String, usize>::new());
     let mut memory = Vec::new();
     for round in 0..CALLS / AT_ONCE {
-        let calls = (0..AT_ONCE).map(|place| {
-            let stage = &stage;
-            async move {
-                let number = round * AT_ONCE + place;
-                let body = question(json!({"model": "auto", "stream": number.is_multiple_of(3)})).to_string();
-                let run = format!("run_{number}");
-                let wait = DEADLINE.as_millis().to_string();
-                let headers = [("x-tidemill-timeout-ms", wait.as_str()), ("x-tidemill-run", &run)];
-                let began = Instant::now();
-                let response = stage.send("POST", "/v1/chat/completions", &headers, body).await;
-                let broken = response
-                    .frames()
-                    .last()
-                    .and_then(|frame| frame.split("\"TM").nth(1).map(|code| format!("TM{}", &code[..4])));
-                let code = match (response.status, broken) {
-                    (200, None) => "ok".to_owned(),
-                    (200, Some(code)) => code,
-                    _ => response.code(),
-                };
-                (began.elapsed(), code)
-            }
+        let calls = (0..AT_ONCE).map(|place| async move {
+            let number = round * AT_ONCE + place;
+            let body = question(json!({"model": "auto", "stream": number.is_multiple_of(3)})).to_string();
+            let run = format!("run_{number}");
+            let wait = DEADLINE.as_millis().to_string();
+            let headers = [("x-tidemill-timeout-ms", wait.as_str()), ("x-tidemill-run", &run)];
+            let began = Instant::now();
+            let response = asker.send("POST", "/v1/chat/completions", &headers, body).await;
+            let broken = response
+                .frames()
+                .last()
+                .and_then(|frame| frame.split("\"TM").nth(1).map(|code| format!("TM{}", &code[..4])));
+            let code = match (response.status, broken) {
+                (200, None) => "ok".to_owned(),
+                (200, Some(code)) => code,
+                _ => response.code(),
+            };
+            (began.elapsed(), code)
         });
         for (took, code) in futures::future::join_all(calls).await {
             longest = longest.max(took);
             *codes.entry(code).or_default() += 1;
         }
-        // Time moves on, so that counters of runs that are over may go.
-        stage.clock.advance(Duration::from_millis(50));
-        stage.records.0.lock().expect("sound").clear();
-        memory.push(resident());
+        memory.push(gateway.resident());
     }
-    let (start, middle, end) = (memory[memory.len() / 4], memory[memory.len() / 2], memory[memory.len() - 1]);
+    let (start, middle, end) = (memory[0], memory[memory.len() / 2], memory[memory.len() - 1]);
     println!("counted: {CALLS} calls of unruly upstreams: {codes:?}");
-    println!("counted: resident MiB at a quarter {start:.1}, at half {middle:.1}, at the end {end:.1}");
+    println!("counted: resident MiB of the gateway at the start {start:.1}, at half {middle:.1}, at the end {end:.1}");
     println!("timed: the longest call took {} ms, its deadline is {} ms", longest.as_millis(), DEADLINE.as_millis());
     assert!(codes["ok"] > CALLS * 7 / 10, "{codes:?}");
     assert!(codes.len() > 2, "chaos was felt: {codes:?}");

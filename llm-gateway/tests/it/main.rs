@@ -1,6 +1,7 @@
 //! The gateway against real servers: local upstreams that answer, misbehave and die on purpose, a real Redis, and the
 //! official Python clients.
 
+mod apart;
 mod bad_answers;
 mod budgets;
 mod chaos;

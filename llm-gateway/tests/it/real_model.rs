@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use crate::stage::{Stage, config};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A machine may be busy with other things.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A server that ends with its standard input, and so with this process at the latest.
 struct Llama {
@@ -90,7 +91,7 @@ impl Llama {
     async fn stage(&self, embeds: bool) -> Stage {
         let more = json!({
             "deployments": {"m": {"model": "smollm2", "max_output": 2_000, "context": 2_048, "embeds": embeds}},
-            "timeouts": {"first": "100s", "idle": "60s", "total": "200s"},
+            "timeouts": {"first": "300s", "idle": "120s", "total": "600s"},
         });
         Stage::of(config(&format!("http://127.0.0.1:{}/v1", self.port), more)).await
     }

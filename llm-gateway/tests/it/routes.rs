@@ -1,12 +1,13 @@
 //! Which deployment answers, and how failures move on.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
-use crate::upstream::{Step, Upstream, answer, json_answer, plain, well_behaved};
+use crate::stage::{Asker, Stage, until};
+use crate::upstream::{Step, Upstream, answer, chunk, json_answer, plain, stream_head, well_behaved};
 
 /// `m` at the first upstream, `n` at the second, and `auto` that tries both.
 async fn two(first: &Upstream, second: &Upstream, more: Value) -> Stage {
@@ -46,8 +47,8 @@ async fn failures_fall_back_in_order_and_refusals_do_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_breaker_keeps_calls_away_and_lets_one_probe() {
-    let healthy = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let is = std::sync::Arc::clone(&healthy);
+    let healthy = Arc::new(AtomicBool::new(false));
+    let is = Arc::clone(&healthy);
     let bad = Upstream::start(move |seen| match is.load(Ordering::SeqCst) {
         true => well_behaved(&seen),
         false => plain(500, "text/plain", "", b""),
@@ -74,6 +75,91 @@ async fn the_breaker_keeps_calls_away_and_lets_one_probe() {
     stage.clock.advance(Duration::from_secs(15));
     assert_eq!(stage.ask(json!({})).await.status, 200);
     assert_eq!(stage.ask(json!({})).await.status, 200);
+}
+
+/// The same for streams: an answer that ends in the middle is a failure, the probe is one stream, and a reader who goes away
+/// says nothing about the deployment.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_breaker_counts_streams_and_lets_one_probe() {
+    let upstream = Upstream::start(|seen| match seen.number {
+        0..3 => vec![stream_head(), chunk("Hel")],
+        3 => vec![stream_head(), chunk("Hel"), Step::UntilGone],
+        _ => well_behaved(&seen),
+    })
+    .await;
+    let rules = json!({"breaker": {"failures": 3, "rest": "10s"}, "server": {"threads": 1}});
+    let stage = Stage::before(&upstream.url(), rules).await;
+    let stream = json!({"stream": true});
+    let breaker = || serde_json::to_value(stage.gateway.status()[0].breaker).expect("JSON");
+    for _ in 0..3 {
+        assert_eq!(breaker(), "closed");
+        assert!(stage.ask(stream.clone()).await.text().contains("TM1118"));
+    }
+    assert_eq!(breaker(), "open");
+    for _ in 0..20 {
+        let response = stage.ask(stream.clone()).await;
+        assert_eq!((response.status, response.header("retry-after")), (503, Some("10")), "{}", response.text());
+    }
+    assert_eq!(upstream.calls(), 3);
+    stage.clock.advance(Duration::from_secs(10));
+    let asker = Asker::of(stage.address);
+    let probe = tokio::spawn(async move { asker.ask(json!({"stream": true})).await });
+    until("the probe arrives", || upstream.calls() == 4).await;
+    assert_eq!(breaker(), "probing");
+    for _ in 0..20 {
+        assert_eq!(stage.ask(stream.clone()).await.code(), "TM1106");
+    }
+    assert_eq!(upstream.calls(), 4, "one probe and no more");
+    probe.abort();
+    until("the probe is over", || upstream.gone.load(Ordering::SeqCst) == 1).await;
+    until("the next may probe", || breaker() == "open").await;
+    assert!(stage.ask(stream.clone()).await.text().contains("[DONE]"));
+    assert_eq!(breaker(), "closed");
+}
+
+/// Everybody is turned away at once, by both deployments: each caller gets one error with the route, providers are asked a
+/// bounded number of times, and when the storm is over calls go through again.
+#[tokio::test(flavor = "multi_thread")]
+async fn storms_of_refusals_are_told_and_kept_away() {
+    for (status, code) in [(429_u16, "TM1111"), (503, "TM1112")] {
+        for stream in [false, true] {
+            let over = Arc::new(AtomicBool::new(false));
+            let storm = |over: &Arc<AtomicBool>| {
+                let over = Arc::clone(over);
+                Upstream::start(move |seen| match over.load(Ordering::SeqCst) {
+                    true => well_behaved(&seen),
+                    false => plain(status, "text/plain", "", b""),
+                })
+            };
+            let (first, second) = (storm(&over).await, storm(&over).await);
+            let more = json!({"breaker": {"failures": 5, "rest": "10s"}, "retry": {"attempts": 4, "base": "1ms"}});
+            let stage = two(&first, &second, more).await;
+            let ask = || stage.ask(json!({"model": "auto", "stream": stream}));
+            let mut kinds = std::collections::BTreeMap::<String, usize>::new();
+            for _ in 0..10 {
+                for response in futures::future::join_all((0..30).map(|_| ask())).await {
+                    let (found, error) = (response.code(), response.json()["error"].clone());
+                    // Whoever was turned away hears by whom; whoever comes later, that nobody is asked.
+                    let route = error["route"].as_array().map_or(0, Vec::len);
+                    let expected = if route == 0 { "TM1106" } else { code };
+                    assert!(found == expected && route <= 4, "{}", response.text());
+                    *kinds.entry(found).or_default() += 1;
+                }
+            }
+            let sent = first.calls() + second.calls();
+            assert!(kinds[code] > 0 && kinds["TM1106"] >= 200, "{kinds:?}");
+            println!("counted: storm of {status}, streams {stream}: 300 callers {kinds:?}, {sent} calls of providers");
+            assert!(sent <= 90, "after the first wave the breakers keep calls away: {sent}");
+            // As long as the clock stands still, nothing more goes out.
+            for _ in 0..20 {
+                assert_eq!(ask().await.code(), "TM1106");
+            }
+            assert_eq!(first.calls() + second.calls(), sent);
+            over.store(true, Ordering::SeqCst);
+            stage.clock.advance(Duration::from_secs(10));
+            assert_eq!(ask().await.status, 200);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,7 +209,27 @@ async fn a_hedge_answers_when_the_first_is_late() {
     let stage = two(&late, &good, routes).await;
     let response = stage.ask(auto()).await;
     assert_eq!((response.status, response.header("x-tidemill-deployment")), (200, Some("n")));
-    crate::stage::until("the loser is cancelled", || late.gone.load(Ordering::SeqCst) == 1).await;
+    until("the loser is cancelled", || late.gone.load(Ordering::SeqCst) == 1).await;
+}
+
+/// A prompt that surely passes the window is not sent; one that only the provider finds too long goes to a larger window.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_over_the_window_goes_to_a_larger_one_or_nowhere() {
+    let full = json!({"error": {"message": "too long", "code": "context_length_exceeded"}});
+    let small = Upstream::start(move |_| json_answer(400, &full)).await;
+    let large = Upstream::start(|seen| well_behaved(&seen)).await;
+    let stage = two(&small, &large, json!({"deployments": {"m": {"context": 1_000}}})).await;
+    let prompt = |words: usize| json!([{"role": "user", "content": "several words ".repeat(words)}]);
+    let told = stage.ask(json!({"model": "auto", "messages": prompt(20)})).await;
+    assert_eq!((told.status, told.header("x-tidemill-deployment")), (200, Some("n")), "{}", told.text());
+    assert_eq!((small.calls(), told.header("x-tidemill-attempts")), (1, Some("2")));
+    let known = stage.ask(json!({"model": "auto", "messages": prompt(2_000)})).await;
+    assert_eq!((known.status, known.header("x-tidemill-attempts")), (200, Some("1")), "{}", known.text());
+    for stream in [false, true] {
+        let nowhere = stage.ask(json!({"messages": prompt(2_000), "stream": stream})).await;
+        assert_eq!((nowhere.status, nowhere.code().as_str()), (400, "TM1109"), "{}", nowhere.text());
+    }
+    assert_eq!((small.calls(), large.calls()), (1, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,14 +38,27 @@ impl UsageSink for Records {
     }
 }
 
+/// Whoever asks a gateway at an address.
+pub struct Asker {
+    pub address: SocketAddr,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
 /// A gateway that serves until it is dropped.
 pub struct Stage {
-    pub address: SocketAddr,
     pub gateway: Gateway,
     pub clock: ManualClock,
     pub records: Records,
-    client: Client<HttpConnector, Full<Bytes>>,
+    asker: Asker,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl std::ops::Deref for Stage {
+    type Target = Asker;
+
+    fn deref(&self) -> &Asker {
+        &self.asker
+    }
 }
 
 impl Drop for Stage {
@@ -129,8 +142,13 @@ impl Stage {
         let address = server.address();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         tokio::spawn(server.run(async move { drop(stopped.await) }));
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { address, gateway, clock, records, client, stop: Some(stop) }
+        Self { gateway, clock, records, asker: Asker::of(address), stop: Some(stop) }
+    }
+}
+
+impl Asker {
+    pub fn of(address: SocketAddr) -> Self {
+        Self { address, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
     pub fn url(&self) -> String {
