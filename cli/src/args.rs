@@ -159,7 +159,8 @@ signal gives them back at once.")]
     /// Say how long runs, tasks and waits took, and how many failed, per pipeline.
     #[command(after_help = "Examples:
   tidemill stats
-  tidemill stats --since 30d --json")]
+  tidemill stats --since 30d --json
+  tidemill stats --models")]
     Stats(Stats),
     /// Show where events go (Kafka, webhooks, records): how far each sink is, and what was given up.
     #[command(after_help = "Examples:
@@ -382,6 +383,9 @@ pub struct Stats {
     /// What ended since then.
     #[arg(long, value_name = "LENGTH", default_value = "7d")]
     pub since: tidemill_dag::time::Span,
+    /// Say instead what calls of models through `tidemill gateway` took, per tenant and model: tokens and money.
+    #[arg(long)]
+    pub models: bool,
 }
 
 /// `events`.

@@ -169,7 +169,7 @@ impl Project {
     }
 
     /// The state folder keeps itself out of version control.
-    fn make_state_folder(&self) -> Result<(), CliError> {
+    pub fn make_state_folder(&self) -> Result<(), CliError> {
         let ignore = self.state.dir.join(".gitignore");
         if ignore.exists() {
             return Ok(());

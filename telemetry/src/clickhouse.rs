@@ -8,6 +8,7 @@ use serde::Serialize;
 use tidemill_dag::time::Timestamp;
 
 use crate::record::{PipelineStats, Record, Records, RecordsError, RunRow, TaskRow, WaitRow};
+use crate::usage::{UseRow, UseStats};
 
 /// Which server, and who asks.
 #[derive(Clone)]
@@ -34,7 +35,10 @@ pub struct ClickHouse {
     place: String,
 }
 
-const SCHEMA: &str = include_str!("../../migrations/clickhouse/0001_records.sql");
+const SCHEMA: [&str; 2] = [
+    include_str!("../../migrations/clickhouse/0001_records.sql"),
+    include_str!("../../migrations/clickhouse/0002_uses.sql"),
+];
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const STATS: &str = "SELECT pipeline, sum(r) AS runs, sum(rf) AS runs_failed, max(r50) AS run_p50, max(r90) AS run_p90, \
@@ -49,6 +53,11 @@ const STATS: &str = "SELECT pipeline, sum(r) AS runs, sum(rf) AS runs_failed, ma
     UNION ALL SELECT toString(pipeline), 0, 0, 0, 0, 0, 0, 0, 0, quantileExactLow(0.5)(wait_ms), quantileExact(0.9)(wait_ms) \
     FROM wait_records FINAL WHERE toUnixTimestamp64Micro(started_at) >= ? GROUP BY pipeline) \
     GROUP BY pipeline ORDER BY pipeline";
+
+const USES: &str = "SELECT toString(tenant) AS tenant, toString(if(model = '', asked, model)) AS model, count() AS calls, \
+    countIf(error != '') AS failed, countIf(cache IN ('exact', 'semantic')) AS from_cache, \
+    sum(u.input) AS input, sum(u.output) AS output, sum(u.micros) AS micros \
+    FROM use_records AS u FINAL WHERE toUnixTimestamp64Micro(at) >= ? GROUP BY tenant, model ORDER BY tenant, model";
 
 impl ClickHouse {
     /// Sets a client up; nobody is asked yet.
@@ -90,7 +99,7 @@ impl ClickHouse {
 #[async_trait]
 impl Records for ClickHouse {
     async fn prepare(&self) -> Result<(), RecordsError> {
-        for statement in statements(SCHEMA) {
+        for statement in SCHEMA.into_iter().flat_map(statements) {
             let done = within(self.client.query(&statement).execute()).await;
             done.map_err(self.failed("prepared"))?;
         }
@@ -104,12 +113,20 @@ impl Records for ClickHouse {
             records.iter().filter_map(|it| if let Record::Task(row) = it { Some(row) } else { None }).collect();
         let waits: Vec<&WaitRow> =
             records.iter().filter_map(|it| if let Record::Wait(row) = it { Some(row) } else { None }).collect();
+        let uses: Vec<&UseRow> =
+            records.iter().filter_map(|it| if let Record::Use(row) = it { Some(&**row) } else { None }).collect();
         let written = async {
             self.insert("run_records", runs.into_iter()).await?;
             self.insert("task_records", tasks.into_iter()).await?;
-            self.insert("wait_records", waits.into_iter()).await
+            self.insert("wait_records", waits.into_iter()).await?;
+            self.insert("use_records", uses.into_iter()).await
         };
         within(written).await.map_err(self.failed("written"))
+    }
+
+    async fn uses(&self, since: Timestamp) -> Result<Vec<UseStats>, RecordsError> {
+        let query = self.client.query(USES).bind(since.0);
+        within(query.fetch_all::<UseStats>()).await.map_err(self.failed("read"))
     }
 
     async fn stats(&self, since: Timestamp) -> Result<Vec<PipelineStats>, RecordsError> {

@@ -3,6 +3,7 @@
 use tidemill_dag::time::Timestamp;
 
 use crate::record::{Record, Records, RunRow, TaskRow, WaitRow};
+use crate::usage::{UseRow, UseStats};
 
 /// Some moment that no time to live has reached.
 const BASE: i64 = 3_900_000_000_000_000;
@@ -50,6 +51,50 @@ pub fn records(pipeline: &str, n: u64) -> Vec<Record> {
     ]
 }
 
+/// The record of call `n` of a tenant: every third failed, every fourth came from the cache.
+pub fn used(tenant: &str, n: u64) -> Record {
+    let failed = n.is_multiple_of(3);
+    Record::Use(Box::new(UseRow {
+        call_id: format!("call_{tenant}_{n}"),
+        at: BASE + i64::try_from(n).unwrap_or(0) * 1_000_000,
+        tenant: tenant.to_owned(),
+        key_name: "nightly".to_owned(),
+        user_name: "ann's".to_owned(),
+        asked: "auto".to_owned(),
+        model: if failed { String::new() } else { "m-1".to_owned() },
+        attempts: 1,
+        cache: if n.is_multiple_of(4) { "exact" } else { "miss" }.to_owned(),
+        input: n,
+        output: 2 * n,
+        micros: 3 * n,
+        error: if failed { "TM1112".to_owned() } else { String::new() },
+        ..UseRow::default()
+    }))
+}
+
+async fn uses(place: &dyn Records) {
+    assert!(place.uses(Timestamp(0)).await.expect("an answer").is_empty());
+    let all: Vec<Record> = (1..=12).map(|n| used("acme", n)).chain([used("öther", 1)]).collect();
+    place.write(&all).await.expect("written");
+    place.write(&all[..5]).await.expect("written again");
+    let (acme, other) = ("acme".to_owned(), "öther".to_owned());
+    let stats = |tenant: &String, model: &str, [calls, failed, from_cache, input]: [u64; 4]| UseStats {
+        tenant: tenant.clone(),
+        model: model.to_owned(),
+        calls,
+        failed,
+        from_cache,
+        input,
+        output: 2 * input,
+        micros: 3 * input,
+    };
+    let expected =
+        [stats(&acme, "auto", [4, 4, 1, 30]), stats(&acme, "m-1", [8, 0, 2, 48]), stats(&other, "m-1", [1, 0, 0, 1])];
+    assert_eq!(place.uses(Timestamp(0)).await.expect("stats"), expected, "twice is once");
+    let late = place.uses(Timestamp(BASE + 11 * 1_000_000)).await.expect("stats");
+    assert_eq!(late, [stats(&acme, "auto", [1, 1, 1, 12]), stats(&acme, "m-1", [1, 0, 0, 11])]);
+}
+
 /// Runs the whole suite against an empty place.
 pub async fn run(place: &dyn Records) {
     place.prepare().await.expect("prepared");
@@ -69,4 +114,5 @@ pub async fn run(place: &dyn Records) {
     assert_eq!((one.runs, one.run_p50, one.run_p90, one.wait_p50), (1, 7_000, 7_000, 7));
     let late = place.stats(Timestamp(BASE + 91 * 1_000_000)).await.expect("stats");
     assert_eq!((late.len(), late[0].runs), (1, 10), "only what ended since then");
+    uses(place).await;
 }

@@ -5,6 +5,8 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 use tidemill_dag::{codes::tm14, time::Timestamp};
 
+use crate::usage::{UseRow, UseStats};
+
 /// A run that ended. Times are microseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Row)]
 pub struct RunRow {
@@ -83,6 +85,8 @@ pub enum Record {
     Task(TaskRow),
     /// A wait.
     Wait(WaitRow),
+    /// A call of a model.
+    Use(Box<UseRow>),
 }
 
 /// What a pipeline took in some stretch of time. A percentile is the smallest value that so many of the values do not
@@ -141,4 +145,6 @@ pub trait Records: Send + Sync + 'static {
     async fn write(&self, records: &[Record]) -> Result<(), RecordsError>;
     /// What every pipeline took since a moment, by name.
     async fn stats(&self, since: Timestamp) -> Result<Vec<PipelineStats>, RecordsError>;
+    /// What calls of models took since a moment, by tenant and model.
+    async fn uses(&self, since: Timestamp) -> Result<Vec<UseStats>, RecordsError>;
 }

@@ -13,6 +13,7 @@ use sqlx::{
 use tidemill_dag::time::Timestamp;
 
 use crate::record::{PipelineStats, Record, Records, RecordsError, RunRow, TaskRow, WaitRow};
+use crate::usage::{UseRow, UseStats};
 
 /// A file of one machine.
 pub struct SqliteRecords {
@@ -20,7 +21,7 @@ pub struct SqliteRecords {
     place: String,
 }
 
-const SCHEMA: [&str; 3] = [
+const SCHEMA: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS run_records (run_id TEXT NOT NULL PRIMARY KEY, pipeline TEXT NOT NULL, \
      trigger_kind TEXT NOT NULL, state TEXT NOT NULL, finished_at INTEGER NOT NULL, wait_ms INTEGER NOT NULL, \
      duration_ms INTEGER NOT NULL, tasks INTEGER NOT NULL, failed INTEGER NOT NULL) STRICT",
@@ -31,11 +32,25 @@ const SCHEMA: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS wait_records (run_id TEXT NOT NULL, pipeline TEXT NOT NULL, task TEXT NOT NULL, \
      ordinal INTEGER NOT NULL, queue TEXT NOT NULL, started_at INTEGER NOT NULL, wait_ms INTEGER NOT NULL, \
      PRIMARY KEY (run_id, ordinal)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS use_records (call_id TEXT NOT NULL PRIMARY KEY, at INTEGER NOT NULL, tenant TEXT NOT NULL, \
+     key_name TEXT NOT NULL, user_name TEXT NOT NULL, pipeline TEXT NOT NULL, run_id TEXT NOT NULL, task TEXT NOT NULL, \
+     asked TEXT NOT NULL, deployment TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, attempts INTEGER NOT NULL, \
+     cache TEXT NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cached INTEGER NOT NULL, \
+     cache_written INTEGER NOT NULL, reasoning INTEGER NOT NULL, micros INTEGER NOT NULL, took_us INTEGER NOT NULL, \
+     overhead_us INTEGER NOT NULL, first_us INTEGER NOT NULL, error TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS use_records_at ON use_records (at)",
 ];
 
 const RUN: &str = "INSERT OR REPLACE INTO run_records VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const TASK: &str = "INSERT OR REPLACE INTO task_records VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const WAIT: &str = "INSERT OR REPLACE INTO wait_records VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const USE: &str = "INSERT OR REPLACE INTO use_records VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+                   $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
+
+/// Sums by tenant and model.
+const USES: &str = "SELECT tenant, CASE model WHEN '' THEN asked ELSE model END AS served, COUNT(*), SUM(error <> ''), \
+                    SUM(cache IN ('exact', 'semantic')), SUM(input), SUM(output), SUM(micros) FROM use_records \
+                    WHERE at >= $1 GROUP BY 1, 2 ORDER BY 1, 2";
 
 /// Pipeline, whether it failed, and the value, the least value first.
 const RUNS: &str =
@@ -81,6 +96,7 @@ impl SqliteRecords {
                 Record::Run(row) => run(row),
                 Record::Task(row) => task(row),
                 Record::Wait(row) => wait(row),
+                Record::Use(row) => used(row),
             };
             query.execute(&mut *tx).await?;
         }
@@ -122,6 +138,30 @@ fn wait(row: &WaitRow) -> Query<'_> {
     query.bind(&row.queue).bind(row.started_at).bind(number(row.wait_ms))
 }
 
+fn used(row: &UseRow) -> Query<'_> {
+    let query = sqlx::query(USE).bind(&row.call_id).bind(row.at).bind(&row.tenant).bind(&row.key_name);
+    let query = query.bind(&row.user_name).bind(&row.pipeline).bind(&row.run_id).bind(&row.task).bind(&row.asked);
+    let query = query.bind(&row.deployment).bind(&row.provider).bind(&row.model).bind(i64::from(row.attempts));
+    let query = query.bind(&row.cache).bind(number(row.input)).bind(number(row.output)).bind(number(row.cached));
+    let query = query.bind(number(row.cache_written)).bind(number(row.reasoning)).bind(number(row.micros));
+    let query = query.bind(number(row.took_us)).bind(number(row.overhead_us)).bind(number(row.first_us));
+    query.bind(&row.error)
+}
+
+fn use_stats(row: &sqlx::sqlite::SqliteRow) -> Result<UseStats, sqlx::Error> {
+    let sum = |place: usize| row.try_get::<i64, _>(place).map(|sum| u64::try_from(sum).unwrap_or(0));
+    Ok(UseStats {
+        tenant: row.try_get(0)?,
+        model: row.try_get(1)?,
+        calls: sum(2)?,
+        failed: sum(3)?,
+        from_cache: sum(4)?,
+        input: sum(5)?,
+        output: sum(6)?,
+        micros: sum(7)?,
+    })
+}
+
 /// As ClickHouse's `quantileExactLow(0.5)` and `quantileExact(0.9)` do it.
 fn p50(values: &[u64]) -> u64 {
     values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0)
@@ -142,6 +182,11 @@ impl Records for SqliteRecords {
 
     async fn write(&self, records: &[Record]) -> Result<(), RecordsError> {
         self.write_all(records).await.map_err(self.failed("written"))
+    }
+
+    async fn uses(&self, since: Timestamp) -> Result<Vec<UseStats>, RecordsError> {
+        let rows = sqlx::query(USES).bind(since.0).fetch_all(&self.pool).await.map_err(self.failed("read"))?;
+        rows.iter().map(use_stats).collect::<Result<_, _>>().map_err(self.failed("read"))
     }
 
     async fn stats(&self, since: Timestamp) -> Result<Vec<PipelineStats>, RecordsError> {

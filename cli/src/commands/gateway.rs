@@ -1,29 +1,65 @@
 //! The LLM gateway as a server.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tidemill_llm_gateway::usage::{UsageRecord, UsageSink};
 use tidemill_llm_gateway::{Gateway, Outside, Server, keys};
+use tidemill_telemetry::{Offer, Record, UseRow, Writer};
 
 use crate::args::{GatewayArgs, GatewayCommand};
-use crate::clock;
 use crate::drive::Signals;
 use crate::error::{CliError, Exit};
 use crate::out::Out;
 use crate::project::Project;
-use crate::words;
+use crate::{clock, outside, words};
 
-/// Writes records of use to the log, one JSON object each.
-struct Log;
+/// Records of calls that are not written yet have so long when the server stops.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
 
-impl UsageSink for Log {
+/// Hands records of use to telemetry, and to the log where it listens, one JSON object each.
+struct Uses(Offer);
+
+impl UsageSink for Uses {
     fn record(&self, record: UsageRecord) {
-        if tracing::enabled!(target: "tidemill::usage", tracing::Level::INFO) {
+        if tracing::enabled!(target: "tidemill::usage", tracing::Level::DEBUG) {
             let record = serde_json::to_string(&record).unwrap_or_default();
-            tracing::info!(target: "tidemill::usage", "{record}");
+            tracing::debug!(target: "tidemill::usage", "{record}");
         }
+        self.0.offer(Record::Use(Box::new(row(&record))));
+    }
+}
+
+fn row(record: &UsageRecord) -> UseRow {
+    let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or_default().to_owned();
+    let micros = |length: Duration| u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+    let (caller, usage) = (&record.caller, &record.usage);
+    UseRow {
+        call_id: record.call.to_string(),
+        at: record.at.0,
+        tenant: caller.tenant.to_string(),
+        key_name: caller.key.to_string(),
+        user_name: text(&caller.user),
+        pipeline: text(&caller.pipeline),
+        run_id: text(&caller.run),
+        task: text(&caller.task),
+        asked: record.asked.to_string(),
+        deployment: record.deployment.to_string(),
+        provider: record.provider.to_string(),
+        model: record.model.to_string(),
+        attempts: record.attempts,
+        cache: record.cache.name().to_owned(),
+        input: usage.input,
+        output: usage.output,
+        cached: usage.cached,
+        cache_written: usage.cache_written,
+        reasoning: usage.reasoning,
+        micros: record.micros,
+        took_us: micros(record.took),
+        overhead_us: micros(record.overhead),
+        first_us: record.first_piece.map_or(0, micros),
+        error: record.error.unwrap_or_default().to_owned(),
     }
 }
 
@@ -48,7 +84,9 @@ async fn serve(project: &Project, listen: Option<String>, out: Out) -> Result<Ex
     let (deployments, routes, keys) = (config.deployments.len(), config.routes.len(), config.keys.len());
     let ledger = if config.ledger.redis.is_some() { "Redis" } else { "this process" };
     let mut outside = Outside::of(&config, clock::clock(), clock::chance())?;
-    outside.usage = Some(Arc::new(Log));
+    project.make_state_folder()?;
+    let writer = Writer::start(outside::records(project).await?);
+    outside.usage = Some(Arc::new(Uses(writer.offer())));
     let server = Server::bind(Gateway::new(config, outside)?)?;
     let mut signals = Signals::new()?;
     let url = format!("http://{}", server.address());
@@ -62,7 +100,11 @@ async fn serve(project: &Project, listen: Option<String>, out: Out) -> Result<Ex
         out.line(format!("  limits     counted in {ledger}"))?;
     }
     let served = server.run(async move { signals.next().await }).await;
+    let lost = writer.finish(LAST_RECORDS).await;
     served.map_err(|source| CliError::Machine { doing: "serve the gateway".into(), source: Box::new(source) })?;
+    if lost > 0 {
+        out.note(format!("{} calls are not in the records", words::count(lost)));
+    }
     Ok(Exit::Ok)
 }
 

@@ -6,6 +6,7 @@ mod cluster;
 mod examples;
 mod killed;
 mod large;
+mod models;
 mod outside;
 mod readme;
 mod requests;
