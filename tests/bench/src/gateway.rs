@@ -2,6 +2,7 @@
 //! latency, requests per second, streams, processor time per request, memory over a million requests.
 
 mod load;
+mod peers;
 mod process;
 mod serve;
 mod upstream;
@@ -15,6 +16,7 @@ use serde_json::json;
 use crate::Outcome;
 use crate::table::{Line, Report};
 use load::{Measured, Target};
+use peers::{Peer, PeerSpec};
 use process::Part;
 
 pub use serve::serve;
@@ -35,42 +37,64 @@ pub struct GatewayOptions {
     /// Requests of the last part, which looks at memory; 0 leaves it out.
     #[arg(long, default_value_t = 1_000_000)]
     requests: u64,
-    /// Where the upstream listens; peers must be set up to ask it.
+    /// Where the upstream listens; peers that run already must be set up to ask it.
     #[arg(long, default_value = "127.0.0.1:0")]
     upstream: SocketAddr,
-    /// Another gateway that runs already, as NAME=127.0.0.1:4000. It must ask `--upstream` for both models.
-    #[arg(long, value_parser = peer)]
-    peer: Vec<(String, SocketAddr)>,
-    /// A header that peers need, as in `authorization: Bearer sk-1`.
+    /// Another gateway beside ours: `litellm=FOLDER` (a Python environment with `litellm[proxy]`), `portkey=FOLDER` (one whose
+    /// node_modules have @portkey-ai/gateway), or NAME=127.0.0.1:4000 where it runs and asks `--upstream` for both models.
+    #[arg(long)]
+    peer: Vec<PeerSpec>,
+    /// A header for peers that run already, as in `authorization: Bearer sk-1`.
     #[arg(long)]
     peer_header: Vec<String>,
-}
-
-fn peer(text: &str) -> Result<(String, SocketAddr), String> {
-    let (name, address) = text.split_once('=').ok_or("write NAME=ADDRESS:PORT")?;
-    Ok((name.to_owned(), address.parse().map_err(|_| format!("`{address}` is not an address and port"))?))
 }
 
 /// The models of the upstream: one answers at once, the other after 50 ms.
 const AT_ONCE: &str = "instant";
 const LATER: &str = "later";
 
+/// One way to the model, and the process on it whose cost is counted.
+struct Way<'a> {
+    target: &'a Target,
+    part: Option<&'a Part>,
+}
+
+const OURS: &str = "tidemill";
+
 /// Measures what is wanted and prints it.
 pub fn run(options: &GatewayOptions) -> Outcome<()> {
     let upstream = Part::start(&["upstream", &options.upstream.to_string()])?;
     let gateway = Part::start(&["gateway-process", &upstream.address.to_string()])?;
     let direct = Target::new("direct", upstream.address, &[]);
-    let ours = Target::new("tidemill", gateway.address, &[format!("authorization: Bearer {}", serve::KEY)]);
-    let mut peers: Vec<Target> = Vec::new();
-    for (name, address) in &options.peer {
-        peers.push(Target::new(name, *address, &options.peer_header));
+    let key = format!("authorization: Bearer {}", serve::KEY);
+    let ours = Target::new(OURS, gateway.address, std::slice::from_ref(&key));
+    let mut peers: Vec<Peer> = Vec::new();
+    for spec in &options.peer {
+        peers.push(Peer::start(spec, upstream.address, &options.peer_header)?);
     }
+    let mut ways = vec![Way { target: &direct, part: None }, Way { target: &ours, part: Some(&gateway) }];
+    ways.extend(peers.iter().map(|peer| Way { target: &peer.target, part: peer.part.as_ref() }));
     let mut lines = Vec::new();
     for (model, connections) in [(AT_ONCE, 1), (AT_ONCE, 32), (LATER, 1), (LATER, 32)] {
-        let targets = [&direct, &ours].into_iter().chain(&peers);
-        lines.extend(whole(options, &gateway, targets, model, connections)?);
+        lines.extend(whole(options, &ways, model, connections)?);
     }
-    lines.extend(streams(options, [&direct, &ours].into_iter().chain(&peers))?);
+    lines.extend(streams(options, &ways)?);
+    let namespace = "x-tidemill-cache-namespace: bench".to_owned();
+    let idempotent = "x-tidemill-idempotent: true".to_owned();
+    let kept = Target::new("kept", gateway.address, &[key, namespace, idempotent]);
+    let hits = kept.overheads(5_000)?;
+    lines.push(
+        Line::new("cache", "the same request again, one connection: time in the gateway", "µs", &hits)
+            .beside("100", ""),
+    );
+    for peer in &peers {
+        if let Some(part) = &peer.part {
+            let what = format!("after these parts: resident memory, {}", peer.target.name);
+            lines.push(Line::new("memory", what, "MiB", &[part.resident_mib()?]));
+        }
+    }
+    drop(ways);
+    drop(peers);
     if options.requests > 0 {
         lines.extend(long(options, &gateway, &ours)?);
     }
@@ -85,83 +109,80 @@ pub fn run(options: &GatewayOptions) -> Outcome<()> {
 }
 
 /// Whole answers: what a gateway adds to the direct way, request by request, and how many it carries.
-fn whole<'t>(
-    options: &GatewayOptions,
-    gateway: &Part,
-    targets: impl Iterator<Item = &'t Target>,
-    model: &str,
-    connections: usize,
-) -> Outcome<Vec<Line>> {
-    let targets: Vec<&Target> = targets.collect();
-    let mut all: Vec<Measured> = targets.iter().map(|_| Measured::default()).collect();
-    let mut spent = (0.0, 0);
+fn whole(options: &GatewayOptions, ways: &[Way<'_>], model: &str, connections: usize) -> Outcome<Vec<Line>> {
+    let mut all: Vec<Measured> = ways.iter().map(|_| Measured::default()).collect();
+    let mut spent = vec![0.0; ways.len()];
     for round in 0..=options.rounds {
-        for (target, sum) in targets.iter().zip(&mut all) {
-            let before = gateway.processor_seconds()?;
-            let measured = target.whole(model, connections, Duration::from_secs_f64(options.seconds))?;
+        for (place, way) in ways.iter().enumerate() {
+            let before = way.part.map_or(Ok(0.0), Part::processor_seconds)?;
+            let measured = way.target.whole(model, connections, Duration::from_secs_f64(options.seconds))?;
             // The first round warms up.
-            if round == 0 {
-                continue;
+            if round > 0 {
+                spent[place] += way.part.map_or(Ok(0.0), Part::processor_seconds)? - before;
+                all[place].add(measured);
             }
-            if target.name == "tidemill" {
-                spent.0 += gateway.processor_seconds()? - before;
-                spent.1 += measured.micros.len();
-            }
-            sum.add(measured);
         }
     }
-    let what = format!(
-        "{connections} connections, upstream answers {}",
-        if model == AT_ONCE { "at once" } else { "after 50 ms" }
-    );
-    let floor = all[0].clone();
-    let mut lines = vec![Line::new("direct", format!("{what}: latency"), "µs", &floor.micros)];
-    for (target, measured) in targets.iter().zip(&all).skip(1) {
-        let mut added = Line::new("added", format!("{what}: {} above direct", target.name), "µs", &measured.micros);
-        let direct = &lines[0];
+    let when = if model == AT_ONCE { "at once" } else { "after 50 ms" };
+    let what = format!("{connections} connections, upstream answers {when}");
+    let floor = &all[0];
+    let direct = Line::new("direct", format!("{what}: latency"), "µs", &floor.micros);
+    let mut lines = vec![direct.clone()];
+    for ((way, measured), spent) in ways.iter().zip(&all).zip(spent).skip(1) {
+        let name = &way.target.name;
+        let mut added = Line::new("added", format!("{what}: {name} above direct"), "µs", &measured.micros);
         (added.p50, added.p90, added.p99) = (added.p50 - direct.p50, added.p90 - direct.p90, added.p99 - direct.p99);
-        let rate = Line::new("rate", format!("{what}: {}", target.name), "/s", &measured.rates)
-            .floor("direct", median(&floor.rates));
-        if target.name == "tidemill" {
-            let each = spent.0 * 1e6 / spent.1.max(1) as f64;
-            let each = Line::new("processor", format!("{what}: user and system time per request"), "µs", &[each]);
-            // A goal stands where it was set: latency without waiting for a processor, rate and cost at full load.
-            lines.extend(match (model, connections) {
-                (AT_ONCE, 1) => [added.beside("150", "LiteLLM 7800, Portkey 560, TensorZero 850"), rate, each],
-                (AT_ONCE, _) => [
-                    added,
-                    rate.beside("15000", "LiteLLM 132, Portkey 1050"),
-                    each.beside("60", "LiteLLM 7500, Portkey 700, TensorZero 170"),
-                ],
-                (_, 1) => [added, rate, each],
-                (_, _) => [added.beside("1000", "p99: LiteLLM 614000, Portkey 13800"), rate, each],
-            });
-        } else {
-            lines.extend([added, rate]);
-        }
+        let rate =
+            Line::new("rate", format!("{what}: {name}"), "/s", &measured.rates).floor("direct", median(&floor.rates));
+        let each = [spent * 1e6 / measured.micros.len().max(1) as f64];
+        let each = Line::new("processor", format!("{what}: user and system time per request, {name}"), "µs", &each);
+        // A goal stands where it was set: latency without waiting for a processor, rate and cost at full load.
+        lines.extend(match (model, connections) {
+            _ if name != OURS => [added, rate, each],
+            (AT_ONCE, 1) => [added.beside("150", "LiteLLM 7800, Portkey 560, TensorZero 850"), rate, each],
+            (AT_ONCE, _) => [
+                added,
+                rate.beside("15000", "LiteLLM 132, Portkey 1050"),
+                each.beside("60", "LiteLLM 7500, Portkey 700, TensorZero 170"),
+            ],
+            (_, 1) => [added, rate, each],
+            (_, _) => [added.beside("1000", "p99: LiteLLM 614000, Portkey 13800"), rate, each],
+        });
     }
     Ok(lines)
 }
 
 /// Streams: the time to the first frame, and how long each frame is on its way.
-fn streams<'t>(options: &GatewayOptions, targets: impl Iterator<Item = &'t Target>) -> Outcome<Vec<Line>> {
-    let targets: Vec<&Target> = targets.collect();
-    let mut all: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); targets.len()];
+fn streams(options: &GatewayOptions, ways: &[Way<'_>]) -> Outcome<Vec<Line>> {
+    let mut all: Vec<Outcome<(Vec<f64>, Vec<f64>)>> = ways.iter().map(|_| Ok(Default::default())).collect();
     for round in 0..=options.rounds {
-        for (target, (first, late)) in targets.iter().zip(&mut all) {
-            let (firsts, lates) = target.streams(Duration::from_secs_f64(options.seconds))?;
-            if round > 0 {
-                first.extend(firsts);
-                late.extend(lates);
+        for (way, all) in ways.iter().zip(&mut all) {
+            let Ok((first, late)) = all else { continue };
+            match way.target.streams(Duration::from_secs_f64(options.seconds)) {
+                Ok((firsts, lates)) if round > 0 => {
+                    first.extend(firsts);
+                    late.extend(lates);
+                }
+                Ok(_) => {}
+                // A peer that does not stream is told, and the others are measured all the same.
+                Err(error) if way.target.name == OURS => return Err(error),
+                Err(error) => *all = Err(error),
             }
         }
     }
     let mut lines = Vec::new();
-    for (target, (first, late)) in targets.iter().zip(&all) {
-        let mut first = Line::new("first", format!("stream of 60 frames: first frame, {}", target.name), "µs", first);
-        let mut late =
-            Line::new("frame", format!("stream of 60 frames: a frame on its way, {}", target.name), "µs", late);
-        if target.name == "tidemill" {
+    for (way, measured) in ways.iter().zip(&all) {
+        let name = &way.target.name;
+        let (first, late) = match measured {
+            Ok(measured) => measured,
+            Err(error) => {
+                eprintln!("{name} has no figures for streams: {error}");
+                continue;
+            }
+        };
+        let mut first = Line::new("first", format!("stream of 60 frames: first frame, {name}"), "µs", first);
+        let mut late = Line::new("frame", format!("stream of 60 frames: a frame on its way, {name}"), "µs", late);
+        if name == OURS {
             first = first.beside("+300", "Busbar +270, Bifrost +1200, LiteLLM-Rust +40800 (p99)");
             late = late.beside("+20", "Busbar +1, GoModel +10, Bifrost +28 (p99)");
         }

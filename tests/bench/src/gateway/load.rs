@@ -11,6 +11,7 @@ use tidemill_dag::time::Clock as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::AT_ONCE;
 use super::upstream::FRAMES;
 use crate::Outcome;
 use crate::ambient::Ambient;
@@ -44,14 +45,38 @@ pub fn whole(buffer: &[u8]) -> Option<Range<usize>> {
         let (key, value) = line.split_once(':')?;
         key.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     });
-    let end = head + length.unwrap_or(0);
-    (buffer.len() >= end).then_some(head..end)
+    let Some(length) = length else {
+        // In chunks, then; nobody here sends trailers.
+        return buffer.ends_with(b"\r\n0\r\n\r\n").then_some(head..buffer.len());
+    };
+    (buffer.len() >= head + length).then_some(head..head + length)
+}
+
+/// A header of an answer that is a number.
+fn number(buffer: &[u8], name: &str) -> Option<f64> {
+    let text = std::str::from_utf8(buffer.get(..whole(buffer)?.start)?).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok())
 }
 
 impl Target {
     pub fn new(name: &str, address: SocketAddr, headers: &[String]) -> Self {
         let headers = headers.iter().map(|header| format!("{header}\r\n")).collect();
         Self { name: name.to_owned(), address, headers }
+    }
+
+    /// How long the gateway itself says that it had each of some requests, in microseconds; the first ones warm up.
+    pub fn overheads(&self, requests: usize) -> Outcome<Vec<f64>> {
+        let (request, address) = (self.request(AT_ONCE, false), self.address);
+        on_own_thread(async move {
+            let mut stream = connect(address).await?;
+            let (mut buffer, mut all) = (Vec::with_capacity(8_192), Vec::new());
+            for number_of in 0..requests + 200 {
+                exchange(&mut stream, &request, &mut buffer).await?;
+                let millis = number(&buffer, "x-tidemill-overhead-ms").ok_or("it does not say how long it took")?;
+                all.extend((number_of >= 200).then_some(millis * 1e3));
+            }
+            Ok(all)
+        })
     }
 
     fn request(&self, model: &str, stream: bool) -> Vec<u8> {
@@ -98,20 +123,21 @@ impl Target {
         })
     }
 
-    /// Streams one after the other: the time to each first frame, and how long each frame is on its way.
+    /// Streams, four at a time: the time to each first frame, and how long each frame is on its way.
     pub fn streams(&self, length: Duration) -> Outcome<(Vec<f64>, Vec<f64>)> {
-        let request = self.request(super::AT_ONCE, true);
-        let (address, name) = (self.address, self.name.clone());
+        let request: Arc<[u8]> = self.request(AT_ONCE, true).into();
+        let address = self.address;
+        let end = Instant::now() + length;
         on_own_thread(async move {
+            let mut tasks = tokio::task::JoinSet::new();
+            for _ in 0..4 {
+                tasks.spawn(streams(address, Arc::clone(&request), end));
+            }
             let (mut firsts, mut lates) = (Vec::new(), Vec::new());
-            let end = Instant::now() + length;
-            let mut stream = connect(address).await?;
-            while Instant::now() < end {
-                let asked = Instant::now();
-                stream.write_all(&request).await?;
-                let arrivals = frames(&mut stream).await.map_err(|error| format!("{name}: {error}"))?;
-                firsts.push((arrivals.first - asked).as_secs_f64() * 1e6);
-                lates.extend(arrivals.micros);
+            while let Some(done) = tasks.join_next().await {
+                let (first, late) = done??;
+                firsts.extend(first);
+                lates.extend(late);
             }
             Ok((firsts, lates))
         })
@@ -136,22 +162,22 @@ async fn ask(address: SocketAddr, request: &[u8], more: &(dyn Fn() -> bool + Sen
     let (mut buffer, mut micros) = (Vec::with_capacity(8_192), Vec::new());
     while more() {
         let began = Instant::now();
-        stream.write_all(request).await?;
-        buffer.clear();
-        loop {
-            if stream.read_buf(&mut buffer).await? == 0 {
-                return Err("the connection closed in the middle".into());
-            }
-            if whole(&buffer).is_some() {
-                break;
-            }
-        }
-        if !buffer.starts_with(b"HTTP/1.1 200") {
-            return Err(String::from_utf8_lossy(&buffer).into_owned().into());
-        }
+        exchange(&mut stream, request, &mut buffer).await?;
         micros.push(began.elapsed().as_secs_f64() * 1e6);
     }
     Ok(micros)
+}
+
+/// One request and its whole answer.
+async fn exchange(stream: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> Outcome<()> {
+    stream.write_all(request).await?;
+    buffer.clear();
+    while whole(buffer).is_none() {
+        if stream.read_buf(buffer).await? == 0 {
+            return Err("the connection closed in the middle".into());
+        }
+    }
+    if buffer.starts_with(b"HTTP/1.1 200") { Ok(()) } else { Err(String::from_utf8_lossy(buffer).into_owned().into()) }
 }
 
 /// How the frames of one stream came.
@@ -159,6 +185,20 @@ struct Arrivals {
     first: Instant,
     /// From being sent to being here.
     micros: Vec<f64>,
+}
+
+/// Streams one after the other on one connection.
+async fn streams(address: SocketAddr, request: Arc<[u8]>, end: Instant) -> Outcome<(Vec<f64>, Vec<f64>)> {
+    let (mut firsts, mut lates) = (Vec::new(), Vec::new());
+    let mut stream = connect(address).await?;
+    while Instant::now() < end {
+        let asked = Instant::now();
+        stream.write_all(&request).await?;
+        let arrivals = frames(&mut stream).await?;
+        firsts.push((arrivals.first - asked).as_secs_f64() * 1e6);
+        lates.extend(arrivals.micros);
+    }
+    Ok((firsts, lates))
 }
 
 async fn frames(stream: &mut TcpStream) -> Outcome<Arrivals> {

@@ -11,6 +11,11 @@ pub struct Part {
 }
 
 impl Part {
+    /// A process that runs already.
+    pub const fn of(child: Child, address: SocketAddr) -> Self {
+        Self { child, address }
+    }
+
     /// Starts one; it prints its address as its first line.
     pub fn start(args: &[&str]) -> Outcome<Self> {
         let mut child = Command::new(std::env::current_exe()?).args(args).stdout(Stdio::piped()).spawn()?;
