@@ -4,8 +4,10 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tidemill_dag::codes::{tm09, tm13};
+use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
@@ -91,6 +93,18 @@ fn expect_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
 
 /// How many entries one page may have.
 pub const MAX_PAGE: u32 = 1_000;
+
+/// Which page of a list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Where to go on: `next` of the page before.
+    pub cursor: Option<String>,
+    /// How many at most; 100 if unset.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<u32>,
+}
 
 /// The length of a page.
 pub fn page(limit: Option<u32>) -> Result<u32, Problem> {

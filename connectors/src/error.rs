@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, io, path::PathBuf};
 
-use tidemill_dag::codes::tm06;
+use tidemill_dag::{codes::tm06, diagnostic::chain};
 
 /// Any failure of a connector. Display does not print the source.
 #[derive(Debug, thiserror::Error)]
@@ -264,14 +264,7 @@ impl ConnectorError {
 
     /// The message with those of its sources, on one line.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = self.source();
-        while let Some(error) = next {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            next = error.source();
-        }
-        text
+        chain(self)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is wrong with a definition, for people: a code, a place, what is wrong, what to do.
 
-use std::fmt;
+use std::{error::Error, fmt};
 
 use serde::Serialize;
 
@@ -12,6 +12,21 @@ pub enum Severity {
     Warning,
     /// The definition does not run.
     Error,
+}
+
+/// An error's message with those of its causes, each said once, on one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let message = source.to_string();
+        if !text.contains(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        next = source.source();
+    }
+    text
 }
 
 /// A place in a definition's text. Lines and columns count from 1, columns in characters.

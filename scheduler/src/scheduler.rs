@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidemill_dag::compile::{Known, from_pipeline};
+use tidemill_dag::diagnostic::chain;
 use tidemill_dag::id::{RunId, VersionId};
 use tidemill_dag::schedule::Schedule;
 use tidemill_dag::spec::{CronTrigger, DatasetTrigger, Pipeline, Trigger};
@@ -360,17 +361,6 @@ fn alike(trigger: &Trigger, cron: &CronTrigger) -> bool {
 
 fn at(index: u32) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(&format!(": {cause}"));
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use serde_json::json;
 use tidemill_dag::codes::tm12;
+use tidemill_dag::diagnostic::chain;
 use tidemill_dag::spec::{DatasetTrigger, Trigger, called};
 use tidemill_dag::wake::{self, Decision, MAX_CHAIN, Sleeper, Update};
 use tidemill_store::{LetterKind, NewLetter, NewRun, Store, StoreError, TriggerKind, Watcher};
 
 use crate::SchedulerError;
-use crate::scheduler::{Planned, Round, Settings, chain, run_of};
+use crate::scheduler::{Planned, Round, Settings, run_of};
 
 /// So much of the updates of a chain that was cut is kept.
 const KEPT_BYTES: usize = 16 * 1024;

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use tidemill_connectors::ConnectorError;
+pub(crate) use tidemill_dag::diagnostic::chain;
 use tidemill_dag::{codes::tm07 as codes, id::RunId, template::TemplateError, time::Span};
 use tidemill_store::{StoreError, TaskFailure, blobs::BlobError};
 
@@ -304,21 +305,6 @@ impl TaskError {
 /// Statuses that may be different the next time.
 pub(crate) fn retryable_status(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 500..=599)
-}
-
-/// The message with those of its sources, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let message = source.to_string();
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        next = source.source();
-    }
-    text
 }
 
 /// For `map_err` on file operations.

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::redirect::Policy;
 use sha2::Sha256;
+use tidemill_dag::diagnostic::chain;
 use tidemill_dag::time::Clock;
 use tidemill_store::{OutEvent, Start};
 
@@ -115,13 +116,6 @@ impl Webhook {
         let answer = request.send().await.map_err(|error| chain(&error.without_url()))?;
         let status = answer.status();
         if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
     }
 }
 

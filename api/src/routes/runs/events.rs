@@ -1,25 +1,14 @@
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::run_id;
 use crate::Api;
 use crate::cursor::List;
-use crate::input::{Ask, At, page};
+use crate::input::{Ask, At, PageQuery, page};
 use crate::problem::Problem;
 use crate::view::EventView;
-
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct EventsQuery {
-    /// Where to go on: `next` of the page before.
-    cursor: Option<String>,
-    /// How many at most; 100 if unset.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-}
 
 /// A page of a run's history.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,7 +22,7 @@ pub(super) struct EventPage {
 /// The history of a run: every change of state of it and of its tasks, oldest first.
 #[utoipa::path(
     get, path = "/api/v1/runs/{run}/events", operation_id = "list_events", tag = "runs",
-    params(("run" = String, Path, description = "The run's id"), EventsQuery),
+    params(("run" = String, Path, description = "The run's id"), PageQuery),
     responses(
         (status = 200, description = "A page of the history", body = EventPage),
         (status = 404, description = "There is no such run"),
@@ -42,7 +31,7 @@ pub(super) struct EventPage {
 pub(super) async fn events(
     State(api): State<Api>,
     At(run): At<String>,
-    Ask(asked): Ask<EventsQuery>,
+    Ask(asked): Ask<PageQuery>,
 ) -> Result<Json<EventPage>, Problem> {
     let limit = page(asked.limit)?;
     let after: Option<i64> = List::Events.key(asked.cursor.as_deref())?;

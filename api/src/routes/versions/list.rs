@@ -1,24 +1,13 @@
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::Api;
 use crate::cursor::List;
-use crate::input::{Ask, At, next, page};
+use crate::input::{Ask, At, PageQuery, next, page};
 use crate::problem::Problem;
 use crate::view::VersionSummaryView;
-
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct VersionsQuery {
-    /// Where to go on: `next` of the page before.
-    cursor: Option<String>,
-    /// How many at most; 100 if unset.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-}
 
 /// A page of versions.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,13 +21,13 @@ pub(super) struct VersionPage {
 /// Versions of a pipeline, newest first. A pipeline that is not there has none.
 #[utoipa::path(
     get, path = "/api/v1/pipelines/{name}/versions", operation_id = "list_versions", tag = "versions",
-    params(("name" = String, Path, description = "The pipeline"), VersionsQuery),
+    params(("name" = String, Path, description = "The pipeline"), PageQuery),
     responses((status = 200, description = "A page of versions", body = VersionPage))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
     At(name): At<String>,
-    Ask(asked): Ask<VersionsQuery>,
+    Ask(asked): Ask<PageQuery>,
 ) -> Result<Json<VersionPage>, Problem> {
     let limit = page(asked.limit)?;
     let below = List::Versions.key(asked.cursor.as_deref())?;

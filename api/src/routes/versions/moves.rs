@@ -1,24 +1,13 @@
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::Api;
 use crate::cursor::List;
-use crate::input::{Ask, At, next, page};
+use crate::input::{Ask, At, PageQuery, next, page};
 use crate::problem::Problem;
 use crate::view::VersionMoveView;
-
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct MovesQuery {
-    /// Where to go on: `next` of the page before.
-    cursor: Option<String>,
-    /// How many at most; 100 if unset.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-}
 
 /// A page of the history of versions.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,13 +21,13 @@ pub(super) struct MovePage {
 /// What happened to the versions of a pipeline and who did it, newest first.
 #[utoipa::path(
     get, path = "/api/v1/pipelines/{name}/history", operation_id = "list_version_moves", tag = "versions",
-    params(("name" = String, Path, description = "The pipeline"), MovesQuery),
+    params(("name" = String, Path, description = "The pipeline"), PageQuery),
     responses((status = 200, description = "A page of the history", body = MovePage))
 )]
 pub(super) async fn moves(
     State(api): State<Api>,
     At(name): At<String>,
-    Ask(asked): Ask<MovesQuery>,
+    Ask(asked): Ask<PageQuery>,
 ) -> Result<Json<MovePage>, Problem> {
     let limit = page(asked.limit)?;
     let before = List::Moves.key(asked.cursor.as_deref())?;

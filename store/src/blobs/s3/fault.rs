@@ -7,6 +7,8 @@ use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
 };
 
+use tidemill_dag::diagnostic::chain;
+
 use crate::blobs::BlobError;
 
 /// The status that the server answered with, if it did.
@@ -61,15 +63,5 @@ where
     if let (Some(status), SdkError::ServiceError(_)) = (status(error), error) {
         return format!("the server answered {status}");
     }
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let message = source.to_string();
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        next = source.source();
-    }
-    text
+    chain(error)
 }
