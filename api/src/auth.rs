@@ -72,6 +72,11 @@ impl Caller {
         Self { name: "local".to_owned(), role: Role::Admin }
     }
 
+    /// Their name, where they have one: who is on this machine and shows no token has none.
+    pub fn named(&self) -> Option<String> {
+        (self.name != Self::local().name).then(|| self.name.clone())
+    }
+
     /// As audit rows name them.
     pub fn actor(&self) -> String {
         format!("api:{}", self.name)

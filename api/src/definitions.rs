@@ -29,6 +29,8 @@ pub struct Workbench {
     pub calendars: BTreeMap<String, Vec<String>>,
     /// The project's settings for tasks that do not say otherwise.
     pub defaults: Defaults,
+    /// The project's pools and their slots, where it lists them.
+    pub pools: Option<BTreeMap<String, u32>>,
     /// Proves SQL.
     pub engine: Engine,
 }
@@ -50,7 +52,11 @@ impl Workbench {
         let kind = |(name, c): (&String, &Arc<dyn tidemill_connectors::Connection>)| {
             (name.clone(), KnownConnection { kind: c.kind().to_owned(), tables: None })
         };
-        Known { connections: self.connections.0.iter().map(kind).collect(), calendars: self.calendars.clone() }
+        Known {
+            connections: self.connections.0.iter().map(kind).collect(),
+            calendars: self.calendars.clone(),
+            pools: self.pools.clone(),
+        }
     }
 
     /// The connections with their tables. One that does not answer keeps its tables to itself, and the proof tells why.

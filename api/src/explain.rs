@@ -2,9 +2,13 @@
 
 use serde::Serialize;
 use tidemill_dag::id::TaskKey;
+use tidemill_dag::limits::Gate;
+use tidemill_dag::spec::OnExpiry;
 use tidemill_dag::state::{RunState, TaskState};
 use tidemill_dag::time::{Span, Timestamp};
-use tidemill_store::{RunRecord, TaskRecord};
+use tidemill_store::{
+    ApprovalFilter, ApprovalRecord, GateRecord, PipelineRecord, RunRecord, Store, StoreError, TaskRecord,
+};
 use utoipa::ToSchema;
 
 /// In words, with the facts behind them.
@@ -47,8 +51,42 @@ fn span(length: std::time::Duration) -> String {
     }
 }
 
+/// What a look around a run found: who holds the slots that its tasks wait for, who is asked, whether its pipeline is paused.
+#[derive(Debug, Clone, Default)]
+pub struct Around {
+    gates: Vec<GateRecord>,
+    approvals: Vec<ApprovalRecord>,
+    paused: Option<String>,
+}
+
+/// Looks around a run.
+///
+/// # Errors
+/// The state failed.
+pub async fn around(store: &Store, run: &RunRecord, tasks: &[TaskRecord]) -> Result<Around, StoreError> {
+    let mut found = Around::default();
+    let mut gates: Vec<&Gate> = tasks.iter().filter_map(|task| task.standby.as_ref()).collect();
+    gates.sort();
+    gates.dedup();
+    for gate in gates {
+        found.gates.push(store.gate(gate).await?);
+    }
+    if tasks.iter().any(|task| task.asks.is_some()) {
+        found.approvals = store.approvals(&ApprovalFilter { run: Some(run.id), ..ApprovalFilter::default() }).await?;
+    }
+    if run.state == RunState::Queued {
+        let pipeline = store.pipelines().await?.into_iter().find(|pipeline| pipeline.name == run.pipeline);
+        let why = |pipeline: PipelineRecord| {
+            pipeline.paused_at?;
+            Some(pipeline.paused_reason.map(|reason| format!(" ({reason})")).unwrap_or_default())
+        };
+        found.paused = pipeline.and_then(why);
+    }
+    Ok(found)
+}
+
 /// A run: what keeps it from its end.
-pub fn run(run: &RunRecord, tasks: &[TaskRecord], now: Timestamp) -> Explained {
+pub fn run(run: &RunRecord, tasks: &[TaskRecord], around: &Around, now: Timestamp) -> Explained {
     let mut told = Explained {
         subject: run.id.to_string(),
         state: word(run.state),
@@ -66,6 +104,11 @@ pub fn run(run: &RunRecord, tasks: &[TaskRecord], now: Timestamp) -> Explained {
     }
     let done = run.tasks_total - run.tasks_left;
     match run.state {
+        RunState::Queued if around.paused.is_some() => {
+            let why = around.paused.as_deref().unwrap_or_default();
+            told.sentences.push(format!("It waits because its pipeline is paused{why}: no new runs of it start."));
+            told.unblock = Some(format!("`tidemill unpause {}`", run.pipeline));
+        }
         RunState::Queued => {
             told.sentences
                 .push("It waits for its place: as many runs of this pipeline are running as `max_runs` allows.".into());
@@ -73,14 +116,14 @@ pub fn run(run: &RunRecord, tasks: &[TaskRecord], now: Timestamp) -> Explained {
         }
         RunState::Running => {
             told.sentences.push(format!("{done} of {} tasks have finished.", run.tasks_total));
-            told.waits_for = moving(tasks).map(|t| task(t, tasks, now)).collect();
+            told.waits_for = moving(tasks).map(|t| task(t, tasks, around, now)).collect();
             told.next_look = told.waits_for.iter().filter_map(|t| t.next_look.clone()).min();
         }
         RunState::Succeeded => told.sentences.push(ended(run, "It succeeded", now)),
         RunState::Failed => {
             told.sentences.push(ended(run, "It failed", now));
             told.waits_for =
-                tasks.iter().filter(|t| t.state == TaskState::Failed).map(|t| task(t, tasks, now)).collect();
+                tasks.iter().filter(|t| t.state == TaskState::Failed).map(|t| task(t, tasks, around, now)).collect();
             told.unblock =
                 Some(format!("mend the cause, then `tidemill resume {}`: what succeeded is not done again", run.id));
         }
@@ -113,7 +156,7 @@ fn moving(tasks: &[TaskRecord]) -> impl Iterator<Item = &TaskRecord> {
 }
 
 /// One task.
-pub fn task(task: &TaskRecord, all: &[TaskRecord], now: Timestamp) -> Explained {
+pub fn task(task: &TaskRecord, all: &[TaskRecord], around: &Around, now: Timestamp) -> Explained {
     let mut told = Explained {
         subject: task.name.clone(),
         state: word(task.state),
@@ -129,9 +172,11 @@ pub fn task(task: &TaskRecord, all: &[TaskRecord], now: Timestamp) -> Explained 
             .push(format!("{done} of its {total} items have finished, {} failed.", items.of(TaskState::Failed)));
     }
     match task.state {
-        TaskState::Blocked => blocked(task, all, now, &mut told),
+        TaskState::Blocked => blocked(task, (all, around), now, &mut told),
+        TaskState::Ready if task.standby.is_some() => stands_by(task, around, now, &mut told),
         TaskState::Ready => ready(task, now, &mut told),
         TaskState::Running => running(task, now, &mut told),
+        TaskState::Waiting if task.asks.is_some() => asks(task, around, now, &mut told),
         TaskState::Waiting => waiting(task, now, &mut told),
         TaskState::Succeeded => told.sentences.push(format!("It succeeded{}.", took(task))),
         TaskState::Failed => failed(task, &mut told),
@@ -154,10 +199,11 @@ fn took(task: &TaskRecord) -> String {
     length.unwrap_or_default() + &attempts
 }
 
-fn blocked(task: &TaskRecord, all: &[TaskRecord], now: Timestamp, told: &mut Explained) {
+fn blocked(task: &TaskRecord, (all, around): (&[TaskRecord], &Around), now: Timestamp, told: &mut Explained) {
     let tasks = if task.pending == 1 { "task" } else { "tasks" };
     told.sentences.push(format!("It waits for {} {tasks} before it.", task.pending));
-    told.waits_for = moving(all).filter(|t| t.ordinal < task.ordinal).map(|t| self::task(t, all, now)).collect();
+    told.waits_for =
+        moving(all).filter(|t| t.ordinal < task.ordinal).map(|t| self::task(t, all, around, now)).collect();
     told.next_look = told.waits_for.iter().filter_map(|t| t.next_look.clone()).min();
     told.unblock = Some("it becomes ready by itself when they end".into());
 }
@@ -175,6 +221,80 @@ fn ready(task: &TaskRecord, now: Timestamp, told: &mut Explained) {
     }
     told.unblock =
         Some(format!("a worker: `tidemill dev` runs one, and `tidemill resume {}` drives just this run", task.run));
+}
+
+/// Ready, but a limit has no slot: which one, who holds it, and what changes that.
+fn stands_by(task: &TaskRecord, around: &Around, now: Timestamp, told: &mut Explained) {
+    let Some(gate) = &task.standby else { return };
+    let (what, name) = match gate {
+        Gate::Pool(name) => (format!("pool `{name}`"), name),
+        Gate::Pipeline(name) => (format!("pipeline `{name}` (`concurrency.max_tasks`)"), name),
+        Gate::Tenant(name) => (format!("tenant `{name}`"), name),
+    };
+    let slots = if task.pool_slots > 1 && matches!(gate, Gate::Pool(_)) {
+        format!("{} free slots", task.pool_slots)
+    } else {
+        "a free slot".to_owned()
+    };
+    let since = task.ready_at.map(|at| format!(" It is ready since {}.", ago(at, now))).unwrap_or_default();
+    told.sentences.push(format!("It waits for {slots} of {what}.{since}"));
+    let Some(found) = around.gates.iter().find(|found| found.gate == *gate) else { return };
+    let held: u32 = found.holders.iter().map(|holder| holder.slots).sum();
+    match (gate, found.size) {
+        (Gate::Pool(_), None) => {
+            told.sentences.push("There is no such pool.".into());
+            told.unblock = Some(format!("`tidemill pools set {name} --slots N` makes it"));
+            return;
+        }
+        (Gate::Pool(_), Some(size)) if task.pool_slots > size => {
+            told.sentences.push(format!("The pool has {size} slots in all, fewer than the task wants."));
+            told.unblock = Some(format!("enlarge it: `tidemill pools set {name} --slots {}`", task.pool_slots));
+            return;
+        }
+        (_, Some(size)) => {
+            told.sentences.push(format!("{held} of {size} are held, and {} tasks wait for one.", found.waiting));
+        }
+        (_, None) => {}
+    }
+    for holder in found.holders.iter().take(5) {
+        told.sentences.push(format!(
+            "`{}` of {} ({}) holds {} since {}, on worker {}.",
+            holder.task,
+            holder.run,
+            holder.pipeline,
+            holder.slots,
+            ago(holder.since, now),
+            holder.owner
+        ));
+    }
+    told.unblock = Some("it starts by itself when one of them ends and it is its turn".into());
+}
+
+/// People are asked: which approval, who may answer, until when.
+fn asks(task: &TaskRecord, around: &Around, now: Timestamp, told: &mut Explained) {
+    let open = around.approvals.iter().find(|it| it.open && it.ordinal == task.ordinal);
+    let Some(approval) = open else { return waiting(task, now, told) };
+    let question = &approval.question;
+    let id = approval.ticket();
+    let who = if question.approvers.is_empty() { "anybody".to_owned() } else { question.approvers.join(" or ") };
+    told.sentences.push(format!("It asks {who}: {}", question.message));
+    let given: Vec<&str> =
+        approval.answers.iter().filter(|it| it.answer.approve).map(|it| it.answer.who.as_str()).collect();
+    if question.required > 1 || !given.is_empty() {
+        let names = if given.is_empty() { "nobody yet".to_owned() } else { given.join(", ") };
+        told.sentences.push(format!("{} different people must approve; so far: {names}.", question.required));
+    }
+    told.sentences
+        .extend(question.excluded.as_ref().map(|name| format!("`{name}` started the run and must not answer.")));
+    let left = if question.expires_at > now { format!("in {}", ago(now, question.expires_at)) } else { "now".into() };
+    let then = match question.on_expiry {
+        OnExpiry::Fail => "the task fails",
+        OnExpiry::Skip => "the task is skipped",
+        OnExpiry::Approve => "it counts as approved",
+    };
+    told.sentences.push(format!("It runs out {left} ({}); then {then}.", question.expires_at));
+    told.next_look = Some(question.expires_at.to_string());
+    told.unblock = Some(format!("`tidemill approve {id}` or `tidemill reject {id} --reason …`"));
 }
 
 fn running(task: &TaskRecord, now: Timestamp, told: &mut Explained) {

@@ -264,6 +264,8 @@ impl Hooks {
             params: params.into(),
             interval: None,
             concurrency: planned.pipeline.concurrency.clone(),
+            started_by: None,
+            priority: Default::default(),
             tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
             bounds: tidemill_store::Bounds::of(&compiled.pipeline),
         })

@@ -4,6 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tidemill_dag::approval::Refusal;
 use tidemill_dag::codes::{self, tm09, tm13};
 use tidemill_dag::diagnostic::Diagnostic;
 use tidemill_store::StoreError;
@@ -114,15 +115,22 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let status = match &error {
-            StoreError::NoRun(_) | StoreError::NoVersion(_) | StoreError::NoPipeline(_) | StoreError::NoToken(_) => {
-                StatusCode::NOT_FOUND
-            }
+            StoreError::NoRun(_)
+            | StoreError::NoVersion(_)
+            | StoreError::NoPipeline(_)
+            | StoreError::NoToken(_)
+            | StoreError::NoApproval(_)
+            | StoreError::NoPool(_) => StatusCode::NOT_FOUND,
+            StoreError::Answer { why: Refusal::NotAllowed { .. } | Refusal::Starter(_), .. } => StatusCode::FORBIDDEN,
+            StoreError::BadLimit { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             StoreError::Refused { .. }
             | StoreError::VersionMove { .. }
             | StoreError::NoEarlier(_)
             | StoreError::TokenTaken(_)
             | StoreError::PlaceTaken { .. }
-            | StoreError::Removed(_) => StatusCode::CONFLICT,
+            | StoreError::Removed(_)
+            | StoreError::NotOpen { .. }
+            | StoreError::Answer { .. } => StatusCode::CONFLICT,
             StoreError::Stale { .. } => StatusCode::PRECONDITION_FAILED,
             StoreError::KeyTaken { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             StoreError::Contended { .. } | StoreError::Transport(_) | StoreError::Closed => {

@@ -66,6 +66,8 @@ pub struct Order {
     pub key: Option<String>,
     /// What the cause said, for templates.
     pub data: Value,
+    /// Who asks for it: a name, until identities come.
+    pub by: Option<String>,
     /// Its parameters, as given.
     pub params: Map<String, Value>,
 }
@@ -92,6 +94,8 @@ pub async fn start(
         params: params.into(),
         interval: None,
         concurrency: compiled.pipeline.concurrency.clone(),
+        started_by: order.by,
+        priority: Default::default(),
         tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
         bounds: Bounds::of(&compiled.pipeline),
     };

@@ -1,6 +1,8 @@
 //! The command line as types. The doc comments are the help texts.
 
 mod definitions;
+mod limits;
+mod operate;
 mod triggers;
 
 use std::net::SocketAddr;
@@ -9,6 +11,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use definitions::*;
+pub use limits::*;
+pub use operate::*;
 pub use triggers::*;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -115,6 +119,47 @@ Ctrl-C once cancels the run, twice leaves at once.")]
   tidemill logs last
   tidemill logs last fetch -f")]
     Logs(Logs),
+    /// List what people are asked: who may answer, and until when.
+    #[command(after_help = "Examples:
+  tidemill approvals
+  tidemill approvals --run last --all --json")]
+    Approvals(Approvals),
+    /// Say yes to what an approval task asks.
+    #[command(after_help = "Examples:
+  tidemill approve last.publish_ok
+  tidemill approve task_0193…_3#1 --as ann --role finance
+
+Names and roles are taken as they are given, until identities come.")]
+    Approve(Approve),
+    /// Say no to what an approval task asks; the task fails.
+    #[command(after_help = "Example:
+  tidemill reject last.publish_ok --reason \"the totals are wrong\"")]
+    Reject(Reject),
+    /// List pools, or make, change or remove one.
+    #[command(after_help = "Examples:
+  tidemill pools
+  tidemill pools set warehouse --slots 4 --description \"loads at the same time\"
+  tidemill pools show warehouse      # who holds its slots
+
+Pools under `pools:` in tidemill.yaml are set anew whenever a process starts work.")]
+    Pools {
+        /// What to do; without it, list them.
+        #[command(subcommand)]
+        command: Option<PoolCommand>,
+    },
+    /// List tenants, limit one, or give it a pipeline.
+    #[command(after_help = "Examples:
+  tidemill tenants set acme --max-tasks 20
+  tidemill tenants assign revenue acme")]
+    Tenants {
+        /// What to do; without it, list them.
+        #[command(subcommand)]
+        command: Option<TenantCommand>,
+    },
+    /// Start no new runs of a pipeline; those that run go on, those that come wait.
+    Pause(Pause),
+    /// Start runs of a paused pipeline again, those that waited first.
+    Unpause(Unpause),
     /// Cancel a run; its processes are ended.
     Cancel(RunRef),
     /// Go on with a failed, cancelled or abandoned run: what succeeded is not done again.
@@ -341,76 +386,6 @@ pub enum ConfigCommand {
 pub struct Init {
     /// The folder; this one if unset.
     pub dir: Option<PathBuf>,
-}
-
-/// `dev`.
-#[derive(Debug, Args)]
-pub struct Dev {
-    /// Where the API listens: an address of this machine alone.
-    #[arg(long, default_value = "127.0.0.1:8451", value_name = "ADDRESS")]
-    pub listen: SocketAddr,
-}
-
-/// `worker`.
-#[derive(Debug, Args)]
-pub struct WorkerArgs {
-    /// How many tasks run at the same time; as `worker.slots`.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    slots: Option<u16>,
-    /// A queue to take tasks from; may be given several times; as `worker.queues`.
-    #[arg(long = "queue", value_name = "QUEUE")]
-    pub queues: Vec<String>,
-}
-
-impl WorkerArgs {
-    /// How many tasks run at the same time, if that was said.
-    pub fn slots(&self) -> Option<usize> {
-        self.slots.map(usize::from)
-    }
-}
-
-/// `server`.
-#[derive(Debug, Args)]
-pub struct ServerArgs {
-    /// Where the API listens. Callers need a token (`tidemill tokens create`); without any, only this machine may be named.
-    #[arg(long, default_value = "127.0.0.1:8451", value_name = "ADDRESS")]
-    pub listen: SocketAddr,
-}
-
-/// `stats`.
-#[derive(Debug, Args)]
-pub struct Stats {
-    /// What ended since then.
-    #[arg(long, value_name = "LENGTH", default_value = "7d")]
-    pub since: tidemill_dag::time::Span,
-    /// Say instead what calls of models through `tidemill gateway` took, per tenant and model: tokens and money.
-    #[arg(long)]
-    pub models: bool,
-}
-
-/// `events`.
-#[derive(Debug, Args)]
-pub struct Events {
-    /// List deliveries that were given up instead, the newest first.
-    #[arg(long)]
-    pub lost: bool,
-    /// Continue behind this one.
-    #[arg(long, value_name = "ID", requires = "lost")]
-    pub before: Option<i64>,
-    /// At most so many.
-    #[arg(short = 'n', long, default_value_t = 20)]
-    pub limit: u32,
-}
-
-/// `gc`.
-#[derive(Debug, Args)]
-pub struct Gc {
-    /// Only say what would be removed.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Take the place of data sets over from another installation, which must be gone for good.
-    #[arg(long, conflicts_with = "dry_run")]
-    pub adopt: bool,
 }
 
 /// `gateway`.

@@ -1,6 +1,7 @@
 //! One file per command, named by the verb.
 
 mod apply;
+mod approvals;
 mod ask;
 mod cancel;
 mod cluster;
@@ -16,7 +17,9 @@ mod gc;
 mod hooks;
 mod init;
 mod logs;
+mod pause;
 mod plan;
+mod pools;
 mod resume;
 mod run;
 mod runs;
@@ -24,6 +27,7 @@ mod schedules;
 mod schema;
 mod show;
 mod stats;
+mod tenants;
 mod tokens;
 mod validate;
 mod versions;
@@ -50,6 +54,13 @@ pub async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Runs(args) => runs::run(&project()?, args, out).await,
         Command::Explain(args) => explain::run(&project()?, args, out).await,
         Command::Logs(args) => logs::run(&project()?, args, out).await,
+        Command::Approvals(args) => approvals::list(&project()?, args, out).await,
+        Command::Approve(args) => approvals::approve(&project()?, args, out).await,
+        Command::Reject(args) => approvals::reject(&project()?, args, out).await,
+        Command::Pools { command } => pools::run(&project()?, command, out).await,
+        Command::Tenants { command } => tenants::run(&project()?, command, out).await,
+        Command::Pause(args) => pause::pause(&project()?, args, out).await,
+        Command::Unpause(args) => pause::unpause(&project()?, args, out).await,
         Command::Cancel(args) => cancel::run(&project()?, args, out).await,
         Command::Resume(args) => resume::run(&project()?, args, out).await,
         Command::Schema(args) if args.json_schema => schema::language(out),

@@ -5,6 +5,7 @@ mod blobs;
 mod database;
 mod engine;
 mod events;
+mod pools;
 mod queue;
 mod read;
 mod retention;
@@ -24,6 +25,7 @@ pub use blobs::{BlobsKind, BlobsSection};
 pub use database::DatabaseSection;
 pub use engine::EngineSection;
 pub use events::EventsSection;
+pub use pools::PoolSection;
 pub use queue::QueueSection;
 pub use read::{ReadConfig, read};
 pub use retention::RetentionSection;
@@ -63,6 +65,8 @@ pub struct Config {
     pub engine: EngineSection,
     /// The LLM gateway.
     pub gateway: tidemill_llm_gateway::GatewayConfig,
+    /// Pools by name, as in `warehouse: {slots: 4}`. Where there are any, definitions can use no others.
+    pub pools: BTreeMap<String, PoolSection>,
     /// Settings for tasks of every pipeline that does not say otherwise.
     pub defaults: Defaults,
 }

@@ -75,6 +75,9 @@ pub enum CliError {
     /// No such task in the run.
     #[error("run {run} has no task `{text}`")]
     UnknownTask { run: String, text: String, known: Vec<String> },
+    /// Nobody knows who answers.
+    #[error("it is not known who you are")]
+    WhoAreYou,
     /// A parameter is not `name=value`.
     #[error("`{text}` is not a parameter")]
     ParamSyntax { text: String },
@@ -190,6 +193,7 @@ impl CliError {
             Self::UnknownRun { .. } | Self::AmbiguousRun { .. } => tm09::UNKNOWN_RUN,
             Self::UnknownTask { .. } => tm09::UNKNOWN_TASK,
             Self::ParamSyntax { .. } => tm09::BAD_PARAMETER,
+            Self::WhoAreYou => tm09::USAGE,
             Self::UnknownConnection { .. } => tm09::UNKNOWN_CONNECTION,
             Self::UnknownCode { .. } => tm09::UNKNOWN_CODE,
             Self::NothingToShow { .. } => tm09::NOTHING_TO_SHOW,
@@ -241,6 +245,7 @@ impl CliError {
             | Self::AmbiguousRun { .. }
             | Self::UnknownTask { .. }
             | Self::ParamSyntax { .. }
+            | Self::WhoAreYou
             | Self::Params(_)
             | Self::UnknownConnection { .. }
             | Self::UnknownCode { .. }
@@ -285,6 +290,7 @@ impl CliError {
             Self::UnknownRun { .. } => Some("`tidemill runs` lists them; `last` means the newest".into()),
             Self::AmbiguousRun { .. } => Some("give more of its last letters, or the whole id".into()),
             Self::UnknownTask { text, known, .. } => Some(names("tasks", text, known)),
+            Self::WhoAreYou => Some("say it with `--as NAME`".into()),
             Self::ParamSyntax { .. } => Some("write name=value, as in `--param day=2013-01-31`".into()),
             Self::UnknownConnection { name, known } => Some(names("connections", name, known)),
             Self::UnknownCode { .. } => Some("`tidemill errors` lists every code".into()),

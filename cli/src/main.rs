@@ -26,6 +26,7 @@ mod result;
 mod secret;
 mod serve;
 mod table;
+mod who;
 mod words;
 mod yaml;
 

@@ -8,7 +8,7 @@ use tidemill_dag::id::WorkerId;
 use tidemill_scheduler::presence::Presence;
 use tidemill_scheduler::{Collector, Scheduler, Settings};
 use tidemill_store::blobs::{Blobs, Folder, S3};
-use tidemill_store::{Store, StoreError};
+use tidemill_store::{NewPool, Store, StoreError};
 use tidemill_worker::{Wiring, Worker, WorkerConfig};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -81,6 +81,10 @@ impl Node {
     pub async fn start(project: &Project, workbench: &Workbench, role: Role) -> Result<Self, CliError> {
         let cluster = project.cluster()?.is_ok();
         let (store, transport) = project.open().await?;
+        for (name, pool) in &project.config.pools {
+            let (name, description) = (name.clone(), pool.description.clone());
+            store.set_pool(&NewPool { name, slots: pool.slots, description }).await?;
+        }
         let me = clock::process_name();
         // Locks prove a death only to processes of the same machine.
         let presence = Presence::announce(&project.state.workers.join(clock::host()), me.clone())

@@ -91,10 +91,15 @@ impl Project {
     /// What checks definitions.
     pub fn workbench(&self) -> Result<Workbench, CliError> {
         let defaults = self.config.defaults.clone();
+        let pools = &self.config.pools;
+        let slots = |(name, pool): (&String, &config::PoolSection)| (name.clone(), pool.slots);
+        // Who lists pools lists all of them; else any may be meant.
+        let pools = (!pools.is_empty()).then(|| pools.iter().map(slots).collect());
         Ok(Workbench {
             connections: self.connections()?,
             calendars: calendars::read(&self.root)?,
             defaults,
+            pools,
             engine: self.engine()?,
         })
     }

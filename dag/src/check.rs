@@ -14,7 +14,7 @@ use crate::{
     report::Report,
     secret,
     spec::{Backoff, ForEach, LoadMode, Pipeline, Task, TaskKind, Wait},
-    template,
+    suggest, template,
     time::Span,
 };
 
@@ -37,6 +37,11 @@ pub(crate) fn pipeline(pipeline: &Pipeline, known: &Known, report: &mut Report) 
         report
             .error(tm01::OUT_OF_RANGE, "concurrency.max_runs", "with `max_runs: 0` no run would ever start")
             .advise("allow at least 1");
+    }
+    if pipeline.concurrency.max_tasks == Some(0) {
+        report
+            .error(tm01::OUT_OF_RANGE, "concurrency.max_tasks", "with `max_tasks: 0` no task would ever start")
+            .advise("allow at least 1, or leave it out");
     }
     let defaults = &pipeline.defaults;
     tries("defaults", defaults.retries, defaults.backoff, defaults.timeout, report);
@@ -211,9 +216,7 @@ fn task(key: &str, task: &Task, known: &Known, report: &mut Report) {
             )
             .advise("leave it out");
     }
-    if task.pool.is_some() {
-        feature(&format!("{path}.pool"), "pools", "limit runs with `concurrency.max_runs`", report);
-    }
+    pool(&path, task, known, report);
     kinds::body(&format!("{path}.{}", task.kind.name()), &task.kind, known, report);
     if matches!(task.kind, TaskKind::Wait(_)) && task.timeout.is_none() {
         unlimited_wait(&path, &task.kind, report);
@@ -248,6 +251,42 @@ fn for_each(path: &str, for_each: &ForEach, task: &Task, report: &mut Report) {
         report
             .error(tm01::MEANINGLESS, &at, "each item would replace what the items before it loaded")
             .advise("write `mode: append` or `mode: merge`, or load the task's collected rows once");
+    }
+}
+
+/// A pool must be one of the project's, where these are known, and its slots some.
+fn pool(path: &str, task: &Task, known: &Known, report: &mut Report) {
+    match (&task.pool, task.pool_slots) {
+        (Some(_), Some(0)) => {
+            report
+                .error(tm01::OUT_OF_RANGE, format!("{path}.pool_slots"), "a task that takes no slots needs no pool")
+                .advise("take at least 1, or leave `pool` out");
+        }
+        (None, Some(_)) => {
+            report
+                .error_at_key(
+                    tm01::MEANINGLESS,
+                    format!("{path}.pool_slots"),
+                    "`pool_slots` does nothing without `pool`",
+                )
+                .advise("name the `pool`, or leave it out");
+        }
+        (Some(_), Some(_) | None) | (None, None) => {}
+    }
+    let (Some(name), Some(pools)) = (&task.pool, &known.pools) else { return };
+    let path = format!("{path}.pool");
+    match pools.get(name) {
+        None => {
+            let help = suggest::help(name, pools.keys().map(String::as_str), "pools");
+            report.error(tm02::UNKNOWN_POOL, path, format!("there is no pool `{name}`")).advise(help);
+        }
+        Some(size) if task.pool_slots.unwrap_or(1) > *size => {
+            let message = format!("`{name}` has {size} slots, so this would wait for ever");
+            report
+                .error(tm01::OUT_OF_RANGE, format!("{path}_slots"), message)
+                .advise("take fewer, or enlarge the pool");
+        }
+        Some(_) => {}
     }
 }
 

@@ -40,7 +40,7 @@ pub mod tm09;
 pub mod tm10;
 /// The LLM gateway.
 pub mod tm11;
-/// Triggers.
+/// Triggers, approvals, pools, re-runs and backfills.
 pub mod tm12;
 /// The API, and definitions as data.
 pub mod tm13;

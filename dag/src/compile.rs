@@ -28,6 +28,8 @@ pub struct Known {
     pub connections: BTreeMap<String, KnownConnection>,
     /// The days of its calendars, by name.
     pub calendars: BTreeMap<String, Vec<String>>,
+    /// The pools and how many slots each has; `None` where nobody listed them.
+    pub pools: Option<BTreeMap<String, u32>>,
 }
 
 /// What is known about a connection.

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     id::{Attempt, Ordinal, RunId, TaskKey, Ticket, WorkerId},
-    state::{Move, RunState, RunView, TaskState, TaskView, table},
+    state::{EventKind, Move, RunState, RunView, TaskState, TaskView, table},
 };
 
 /// A snapshot of everything that lasts, and of the queue.
@@ -30,6 +30,34 @@ pub struct World {
     pub leases: Vec<Lease>,
     /// Published data sets: the task, and the attempt that wrote them.
     pub data_sets: Vec<Ticket>,
+    /// Pools and other limits that somebody holds slots of.
+    pub limits: Vec<LimitRow>,
+    /// Questions that were answered, by task and attempt.
+    pub answers: Vec<AnswerRow>,
+}
+
+/// A limit and who holds its slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitRow {
+    /// Which limit.
+    pub name: String,
+    /// How many slots it has; none where it was made smaller since the last of them was given away.
+    pub size: Option<u32>,
+    /// Who holds how many.
+    pub held: Vec<(Ticket, u32)>,
+}
+
+/// What a question still needed when the last answer was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerRow {
+    /// The task and the attempt that asked.
+    pub ticket: Ticket,
+    /// How many different people had to approve.
+    pub required: u32,
+    /// How many did.
+    pub approved: u32,
+    /// How many refused.
+    pub rejected: u32,
 }
 
 /// A run, with what its neighbours need to know.
@@ -43,6 +71,8 @@ pub struct RunRow {
     pub max_runs: Option<u32>,
     /// What it was triggered by, if that has a name of its own.
     pub trigger_key: Option<String>,
+    /// Whether its pipeline is paused, so that it may be queued behind nobody.
+    pub paused: bool,
 }
 
 /// A slot that is held.
@@ -142,6 +172,7 @@ fn no_ghosts(world: &World, found: &mut Findings) {
         found.unless(!running || owned, G, task.key, "running without an owner and a lease");
         found.unless(running || task.owner.is_none(), G, task.key, "owned but not running");
         let waiting = task.state == TaskState::Waiting;
+        found.unless(waiting || task.asks.is_none(), G, task.key, "asks people but does not wait for them");
         found.unless(
             waiting == task.wake_at.is_some(),
             G,
@@ -159,7 +190,12 @@ fn no_ghosts(world: &World, found: &mut Findings) {
         let alive = count(&[TaskState::Ready, TaskState::Running, TaskState::Waiting]);
         match run.view.state {
             RunState::Queued => {
-                found.unless(running.contains(run.pipeline.as_str()), G, run.view.id, "queued behind nobody");
+                found.unless(
+                    run.paused || running.contains(run.pipeline.as_str()),
+                    G,
+                    run.view.id,
+                    "queued behind nobody",
+                );
                 found.unless(alive == 0, G, run.view.id, "queued, yet some of its tasks may start");
             }
             RunState::Running => {
@@ -238,6 +274,15 @@ fn slots_are_leases(world: &World, found: &mut Findings) {
     for lease in &live {
         found.unless(held.contains(lease), Invariant::SlotsAreLeases, lease.ticket, "runs without a slot");
     }
+    for limit in &world.limits {
+        let sum: u32 = limit.held.iter().map(|(_, slots)| slots).sum();
+        let fits = limit.size.is_none_or(|size| sum <= size);
+        found.unless(fits, Invariant::SlotsAreLeases, &limit.name, "more slots are held than there are");
+        for (ticket, _) in &limit.held {
+            let lives = live.iter().any(|lease| lease.ticket == *ticket);
+            found.unless(lives, Invariant::SlotsAreLeases, ticket, "holds a slot of a limit but does not run");
+        }
+    }
     let mut running: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
     for run in world.runs.iter().filter(|run| run.view.state == RunState::Running) {
         let (count, most) = running.entry(&run.pipeline).or_default();
@@ -285,6 +330,7 @@ fn audit_is_history(world: &World, found: &mut Findings) {
             }
         }
     }
+    answers_are_history(world, found);
     for task in &world.tasks {
         let last = tasks.get(&task.key).copied().unwrap_or((TaskState::Blocked, Attempt(0)));
         found.unless(last == (task.state, task.attempt), A, task.key, "is not where its last move led");
@@ -292,6 +338,20 @@ fn audit_is_history(world: &World, found: &mut Findings) {
     for run in &world.runs {
         let last = runs.get(&run.view.id).copied().unwrap_or(RunState::Queued);
         found.unless(last == run.view.state, A, run.view.id, "is not where its last move led");
+    }
+}
+
+/// What people decided is what they said: enough of them, or one who refused.
+fn answers_are_history(world: &World, found: &mut Findings) {
+    let said: BTreeMap<Ticket, &AnswerRow> = world.answers.iter().map(|row| (row.ticket, row)).collect();
+    for step in &world.audit {
+        let Move::Task { task, attempt, to, on: EventKind::Answer, .. } = *step else { continue };
+        let ticket = Ticket { task, attempt };
+        let fits = said.get(&ticket).is_some_and(|row| match to {
+            TaskState::Succeeded => row.approved >= row.required && row.rejected == 0,
+            _ => row.rejected > 0,
+        });
+        found.unless(fits, Invariant::AuditIsHistory, ticket, "decided otherwise than people answered");
     }
 }
 

@@ -7,6 +7,8 @@
 //! To add a task kind: a variant of [`spec::TaskKind`] with its body struct, its decoding beside the
 //! others, and an executor file in `worker/src/kinds/`.
 
+pub mod approval;
+pub mod backfill;
 pub mod backoff;
 mod check;
 pub mod codes;
@@ -18,6 +20,7 @@ pub mod hook;
 pub mod id;
 pub mod invariants;
 pub mod layout;
+pub mod limits;
 mod links;
 pub mod params;
 pub mod places;

@@ -140,7 +140,8 @@ impl Linker<'_> {
                 }
             }
             TaskKind::Notify(notify) => self.notify(&at(""), notify, links),
-            TaskKind::Llm(_) | TaskKind::Approval(_) => {}
+            TaskKind::Approval(approval) => self.approval(&at(""), approval, links),
+            TaskKind::Llm(_) => {}
         }
     }
 
@@ -202,7 +203,7 @@ impl Linker<'_> {
         match &task.kind {
             TaskKind::Extract(_) | TaskKind::Sql(_) | TaskKind::Check(_) => None,
             // Not built yet, which is reported; what they will give is not known here.
-            TaskKind::Llm(_) | TaskKind::Approval(_) => None,
+            TaskKind::Llm(_) => None,
             TaskKind::Python(python) if python.returns == Returns::Rows => None,
             TaskKind::Python(_) => {
                 Some((format!("`{name}` returns a value, not rows"), format!("let `{name}` say `returns: rows`")))
@@ -210,9 +211,12 @@ impl Linker<'_> {
             TaskKind::Load(load) => {
                 Some((message, format!("read `{}`, whose rows it stores, and put `{name}` under `needs`", load.input)))
             }
-            TaskKind::Shell(_) | TaskKind::Http(_) | TaskKind::Wait(_) | TaskKind::Run(_) | TaskKind::Notify(_) => {
-                Some((message, format!("to wait for it, put `{name}` under `needs`")))
-            }
+            TaskKind::Shell(_)
+            | TaskKind::Http(_)
+            | TaskKind::Wait(_)
+            | TaskKind::Approval(_)
+            | TaskKind::Run(_)
+            | TaskKind::Notify(_) => Some((message, format!("to wait for it, put `{name}` under `needs`"))),
         }
     }
 

@@ -223,6 +223,16 @@ impl Schedule {
         DateTime::from_timestamp(high, 0).unwrap_or(to)
     }
 
+    /// The moment at which the schedule's clock shows this; the first, where it does so twice, and the end of the gap, where it
+    /// never does.
+    pub fn at_wall_clock(&self, wall: NaiveDateTime) -> Timestamp {
+        let moment = match self.zone.from_local_datetime(&wall) {
+            MappedLocalTime::Single(moment) | MappedLocalTime::Ambiguous(moment, _) => moment.to_utc(),
+            MappedLocalTime::None => self.gap_end(wall),
+        };
+        Timestamp::from(moment)
+    }
+
     /// All fire times after `after`, in order.
     pub fn upcoming(&self, after: Timestamp) -> impl Iterator<Item = Timestamp> + '_ {
         std::iter::successors(self.next(after), |last| self.next(*last))

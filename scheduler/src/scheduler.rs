@@ -321,6 +321,8 @@ pub(crate) fn run_of(version: &VersionRecord, settings: &Settings) -> Result<New
         params: params.into(),
         interval: None,
         concurrency: compiled.pipeline.concurrency.clone(),
+        started_by: None,
+        priority: Default::default(),
         tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
         bounds: tidemill_store::Bounds::of(&compiled.pipeline),
     })

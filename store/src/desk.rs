@@ -8,9 +8,10 @@ pub(crate) mod create;
 mod family;
 mod newborn;
 mod shift;
+pub(crate) mod turns;
 mod unheard;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tidemill_dag::{
     id::{Ticket, WorkerId},
@@ -183,8 +184,10 @@ impl Desk {
     /// After the commit: sends tickets, and starts queued runs whose pipeline was held by somebody else.
     pub async fn follow_up(&self, after: After) {
         let mut todo = vec![after];
-        while let Some(After { offers, later, ended }) = todo.pop() {
+        let mut turns = BTreeSet::new();
+        while let Some(After { offers, later, gates, ended }) = todo.pop() {
             publish(&*self.transport, offers).await;
+            turns.extend(gates);
             for pipeline in later {
                 match self.start_queued(&pipeline).await {
                     Ok((_, more)) => todo.push(more),
@@ -201,6 +204,7 @@ impl Desk {
                 todo.extend(self.after_the_end(ended).await);
             }
         }
+        self.take_turns(turns).await;
     }
 
     /// Starts queued runs of a pipeline, in a transaction of its own.

@@ -5,6 +5,7 @@
 
 pub(crate) mod claims;
 pub(crate) mod items;
+pub(crate) mod limits;
 pub(crate) mod load;
 mod successors;
 pub(crate) mod write;
@@ -12,7 +13,9 @@ pub(crate) mod write;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidemill_dag::{
-    id::{RunId, TaskKey, WorkerId},
+    approval::Question,
+    id::{RunId, TaskKey, Ticket, WorkerId},
+    limits::{Gate, Room},
     spec::Priority,
     state::{Event, EventKind, IllegalMove, RunEvent, TaskView, Want, Work},
     time::Timestamp,
@@ -22,6 +25,7 @@ use crate::{StoreError, db::Tx, run::RunRecord, wakes::Loaded};
 
 pub(crate) use claims::upstream;
 pub(crate) use items::values;
+pub(crate) use limits::Limits;
 pub(crate) use load::{priority, run_columns, run_record, task_columns, task_view};
 pub(crate) use write::{EventRows, Offer, first_ready, publish, started, write_version};
 
@@ -47,6 +51,10 @@ pub(crate) struct Door<'t> {
     held: BTreeSet<String>,
     /// Pipelines that somebody else held while their queued runs might have started.
     later: Vec<String>,
+    /// Limits of what this transaction claims, as they stand.
+    gates: BTreeMap<Gate, Room>,
+    /// Claims that found no slot, and the limit they wait for now.
+    refused: Vec<(Ticket, Gate)>,
 }
 
 /// What a task's row says besides its life.
@@ -56,6 +64,7 @@ pub(crate) struct About {
     pub queue: String,
     pub priority: Priority,
     pub ready_at: Option<Timestamp>,
+    pub limits: Limits,
 }
 
 /// What goes into rows besides what was decided.
@@ -66,6 +75,7 @@ struct Notes {
     reasons: HashMap<TaskKey, String>,
     /// Lists that became known, by the task whose items stand in them.
     lists: HashMap<TaskKey, Vec<serde_json::Value>>,
+    questions: Vec<(Ticket, Question)>,
     /// Who and what, for the audit row of one event of one task.
     events: HashMap<(TaskKey, EventKind), Note>,
     /// Why runs were cancelled.
@@ -87,6 +97,8 @@ pub(crate) struct After {
     pub offers: Vec<Offer>,
     /// Pipelines whose queued runs may start, in a transaction of their own.
     pub later: Vec<String>,
+    /// Limits that have a slot to give, perhaps.
+    pub gates: BTreeSet<Gate>,
     /// Runs that ended and concern others.
     pub ended: Vec<Ended>,
 }
@@ -106,6 +118,7 @@ impl After {
         self.offers.extend(other.offers);
         self.later.extend(other.later);
         self.ended.extend(other.ended);
+        self.gates.extend(other.gates);
     }
 }
 
@@ -124,6 +137,8 @@ impl<'t> Door<'t> {
             places_taken: false,
             held: BTreeSet::new(),
             later: Vec::new(),
+            gates: BTreeMap::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -159,8 +174,14 @@ impl<'t> Door<'t> {
 
     /// Tells a task what time or the world did to it. A refusal means that somebody else was faster.
     pub fn tell(&mut self, task: TaskKey, event: &Event) -> Result<bool, StoreError> {
+        let asked = self.work.task(task).and_then(|row| row.asks);
         match self.work.apply(task, event, 0.0) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                if let (Some(on_expiry), EventKind::Due) = (asked, event.kind()) {
+                    self.note_expiry(task, on_expiry);
+                }
+                Ok(true)
+            }
             Err(why) if contradicts(&why) => Err(refused(format!("`{}`", event.kind()), &why)),
             Err(_) => Ok(false),
         }
@@ -217,6 +238,7 @@ pub(crate) fn contradicts(why: &IllegalMove) -> bool {
         IllegalMove::Task { .. }
         | IllegalMove::Fenced { .. }
         | IllegalMove::TooEarly { .. }
+        | IllegalMove::NotAsked(_)
         | IllegalMove::NoSuchTask(_) => false,
     }
 }

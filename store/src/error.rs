@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use tidemill_dag::{
-    codes::{tm08, tm09, tm13, tm14},
-    id::{RunId, VersionId},
-    state::IllegalVersionMove,
+    approval::Refusal,
+    codes::{tm08, tm09, tm12, tm13, tm14},
+    id::{RunId, Ticket, VersionId},
+    state::{IllegalVersionMove, TaskState},
 };
 
 use crate::{blobs::BlobError, transport::TransportError};
@@ -116,6 +117,36 @@ pub enum StoreError {
     /// There is no such token.
     #[error("there is no token `{0}`")]
     NoToken(String),
+    /// Nobody was asked anything by that attempt.
+    #[error("there is no approval {0}")]
+    NoApproval(Ticket),
+    /// It was decided already, or its run was cancelled.
+    #[error("the approval {approval} is not open: its task is {state}")]
+    NotOpen {
+        /// Which one.
+        approval: Ticket,
+        /// Where its task stands.
+        state: TaskState,
+    },
+    /// An answer does not count.
+    #[error("{why}")]
+    Answer {
+        /// To which approval.
+        approval: Ticket,
+        /// Why.
+        why: Refusal,
+    },
+    /// There is no such pool.
+    #[error("there is no pool `{0}`")]
+    NoPool(String),
+    /// A pool or tenant cannot be called that.
+    #[error("`{name}` is not a name for a {kind}")]
+    BadLimit {
+        /// What it would be.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
     /// Tickets could not be sent; the sweep will send them.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -156,6 +187,17 @@ impl StoreError {
             Self::NoEarlier(_) => tm13::NO_EARLIER,
             Self::TokenTaken(_) => tm13::TOKEN_NAME,
             Self::NoToken(_) => tm13::UNKNOWN_TOKEN,
+            Self::NoApproval(_) => tm12::NO_APPROVAL,
+            Self::NotOpen { .. } => tm12::NOT_OPEN,
+            Self::Answer { why, .. } => match why {
+                Refusal::NotAllowed { .. } => tm12::NOT_ALLOWED,
+                Refusal::Starter(_) => tm12::STARTER,
+                Refusal::Twice(_) => tm12::ANSWERED_TWICE,
+                Refusal::Conflict { .. } => tm12::ANSWER_CONFLICT,
+                Refusal::Late(_) => tm12::ANSWER_LATE,
+            },
+            Self::NoPool(_) => tm12::NO_POOL,
+            Self::BadLimit { .. } => tm12::BAD_LIMIT,
             Self::Transport(_) => tm08::TRANSPORT,
             Self::Blob(error) => error.code(),
             Self::PlaceTaken { .. } => tm14::PLACE_TAKEN,

@@ -8,6 +8,7 @@
 //! To add a query: one text where both databases understand it, side by side in one place where not,
 //! and a case in the suite that runs on both.
 
+mod approvals;
 pub mod blobs;
 mod causes;
 mod clock;
@@ -18,6 +19,7 @@ mod desk;
 mod door;
 mod error;
 mod leader;
+mod limits;
 mod log;
 mod outbox;
 mod planned;
@@ -34,9 +36,11 @@ mod wakes;
 mod work;
 mod workers;
 
+pub use approvals::{AnswerRecord, Answered, ApprovalFilter, ApprovalRecord};
 pub use causes::{LETTERS_KEPT, Letter, LetterKind, Named, NewLetter};
 pub use collect::{Collected, Retention};
 pub use error::StoreError;
+pub use limits::{GateRecord, NewPool, PoolRecord, SlotHolder, TenantRecord};
 pub use log::{LogLine, LogQuery, LogStream, StoredLine};
 pub use outbox::{Cursor, LostDelivery, OutEvent, OutTask, SinkRecord, SinkState, Start};
 pub use run::{

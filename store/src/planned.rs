@@ -17,6 +17,8 @@ impl From<&PlannedTask> for NewTask {
             max_parallel: task.for_each.as_ref().and(task.max_parallel),
             priority: task.priority,
             queue: task.queue.clone(),
+            pool: task.pool.clone(),
+            pool_slots: task.pool_slots.unwrap_or(1),
         }
     }
 }

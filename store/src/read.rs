@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use tidemill_dag::{
     id::{Ordinal, RunId, TaskKey},
+    limits::Gate,
     state::{RunState, TaskState},
 };
 
@@ -192,6 +193,10 @@ fn task_record(row: &Row) -> Result<TaskRecord, StoreError> {
         queue: about.queue,
         priority: about.priority,
         ready_at: about.ready_at,
+        pool: about.limits.pool,
+        pool_slots: about.limits.slots,
+        standby: about.limits.standby.as_deref().and_then(Gate::parse),
+        asks: view.asks,
         offered_at: columns.next("offered_at")?,
         started_at: columns.next("started_at")?,
         finished_at: columns.next("finished_at")?,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidemill_dag::{
     id::{Attempt, Ordinal, RunId, TaskKey, VersionId, WorkerId},
-    spec::{Backoff, Concurrency, Pipeline, Priority, RunIf},
+    limits::Gate,
+    spec::{Backoff, Concurrency, OnExpiry, Pipeline, Priority, RunIf},
     state::{RunState, TaskState},
     time::{Span, Timestamp},
 };
@@ -61,6 +62,10 @@ pub struct NewRun {
     pub interval: Option<Interval>,
     /// How many runs of the pipeline at once.
     pub concurrency: Concurrency,
+    /// Who asked for it: a name, until identities come.
+    pub started_by: Option<String>,
+    /// Its place among the queued runs of its pipeline.
+    pub priority: Priority,
     /// Its tasks in the order of the plan; the index is the ordinal.
     pub tasks: Vec<NewTask>,
     /// Who waits for it, and how long it may take.
@@ -109,6 +114,10 @@ pub struct NewTask {
     pub priority: Priority,
     /// The worker queue; the default one if unset.
     pub queue: Option<String>,
+    /// The pool whose slots it takes.
+    pub pool: Option<String>,
+    /// How many of them; 0 counts as 1.
+    pub pool_slots: u32,
 }
 
 /// What became of a request to create a run.
@@ -169,6 +178,14 @@ pub struct RunRecord {
     /// Since when it is later than its definition expects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_since: Option<Timestamp>,
+    /// Whose it is.
+    pub tenant: String,
+    /// Who asked for it: a name, until identities come.
+    pub started_by: Option<String>,
+    /// Its place among the queued runs of its pipeline.
+    pub priority: Priority,
+    /// The run that it does again with another version.
+    pub rerun_of: Option<RunId>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -243,6 +260,14 @@ pub struct TaskRecord {
     pub queue: String,
     /// Its place among ready tasks.
     pub priority: Priority,
+    /// The pool whose slots it takes.
+    pub pool: Option<String>,
+    /// How many of them.
+    pub pool_slots: u32,
+    /// The limit it waits for, ready but without a ticket.
+    pub standby: Option<Gate>,
+    /// It waits for people to answer; this happens if they do not.
+    pub asks: Option<OnExpiry>,
     /// When its ticket was last sent.
     pub offered_at: Option<Timestamp>,
     /// When it first became ready.

@@ -30,11 +30,11 @@ const WITH_QUEUED: &str = "SELECT p.name FROM pipelines AS p WHERE EXISTS \
 /// The oldest offers are repeated first. A row that is being claimed right now needs no second ticket.
 const OFFER_AGAIN: Sql = Sql {
     sqlite: "UPDATE tasks SET offered_at = $1 WHERE state = 'ready' AND (run_id, ordinal) IN \
-             (SELECT run_id, ordinal FROM tasks WHERE state = 'ready' AND offered_at < $2 \
+             (SELECT run_id, ordinal FROM tasks WHERE state = 'ready' AND standby IS NULL AND offered_at < $2 \
              AND queue NOT IN (SELECT value FROM json_each($4)) ORDER BY offered_at LIMIT $3) \
              RETURNING run_id, ordinal, attempt, queue, priority",
     postgres: "UPDATE tasks AS t SET offered_at = $1 FROM \
-               (SELECT run_id, ordinal FROM tasks WHERE state = 'ready' AND offered_at < $2 \
+               (SELECT run_id, ordinal FROM tasks WHERE state = 'ready' AND standby IS NULL AND offered_at < $2 \
                AND queue NOT IN (SELECT jsonb_array_elements_text($4::jsonb)) ORDER BY offered_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) AS old WHERE t.run_id = old.run_id AND t.ordinal = old.ordinal \
                RETURNING t.run_id, t.ordinal, t.attempt, t.queue, t.priority",
 };
@@ -52,7 +52,7 @@ const BEAT: Sql = Sql {
 const STILL_READY: Sql = batch!(
     [run_id run, ordinal int, attempt int]
     "SELECT t.run_id, t.ordinal, t.attempt, t.queue, t.priority FROM input AS i CROSS JOIN tasks AS t",
-    "WHERE t.run_id = i.run_id AND t.ordinal = i.ordinal AND t.attempt = i.attempt AND t.state = 'ready'"
+    "WHERE t.run_id = i.run_id AND t.ordinal = i.ordinal AND t.attempt = i.attempt AND t.state = 'ready' AND t.standby IS NULL"
 );
 
 const CURRENT: &str = "SELECT attempt FROM tasks WHERE run_id = $1 AND ordinal = $2 AND attempt = $3 AND owner = $4 \
@@ -115,6 +115,7 @@ impl Store {
             self.desk.follow_up(after).await;
         }
         let stopped = self.desk.keep_time(now).await?;
+        self.desk.take_turns(self.desk.waited_for().await?).await;
         let offered = self.offer_what_is_missing(now).await?;
         Ok(Swept { offered, leases_lost, woken, runs_started, stopped })
     }

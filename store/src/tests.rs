@@ -1,5 +1,6 @@
 //! One suite, two databases. Every case gets an empty database of its own, and ends with the seven invariants.
 
+mod approvals;
 mod away;
 mod bed;
 mod causes;
@@ -12,6 +13,7 @@ mod graph;
 mod items;
 mod leading;
 mod life;
+mod limits;
 mod logs;
 mod outbox;
 mod plans;
@@ -81,5 +83,14 @@ cases! {
     causes: a_cause_told_a_thousand_times_makes_one_run, another_request_with_the_same_key_is_refused,
         a_key_is_free_again_when_its_time_is_over, a_crash_around_the_commit_makes_one_run,
         dead_letters_are_kept_within_bounds;
+    limits: a_pool_lets_in_what_fits_and_the_next_when_one_leaves, large_tasks_take_several_slots_and_are_not_overtaken,
+        a_pool_that_is_not_there_keeps_tasks_waiting, a_claim_never_exceeds_a_pool, a_lost_worker_gives_its_slots_back,
+        cancelled_tasks_give_their_slots_back, many_workers_at_once_keep_a_pool, a_pipeline_limits_its_tasks,
+        a_tenant_limits_its_tasks, all_limits_of_a_task_must_have_room, a_crowd_does_not_starve_a_tenant,
+        one_slot_alternates_and_priorities_are_strict_within_a_tenant, a_paused_pipeline_starts_nothing_new,
+        runs_of_low_priority_wait_for_others, sleepers_hold_no_slot;
+    approvals: enough_people_let_a_task_succeed, one_refusal_fails_the_task_and_a_resume_asks_again,
+        silence_ends_as_the_definition_says, nobody_answers_what_was_not_asked, many_answers_at_once_decide_once,
+        a_question_told_twice_is_one_question;
     logs: lines_are_read_where_one_left_off, a_follower_misses_nothing;
 }

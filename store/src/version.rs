@@ -99,6 +99,12 @@ pub struct PipelineRecord {
     pub active: Option<VersionId>,
     /// When it was first saved.
     pub created_at: Timestamp,
+    /// Whose it is.
+    pub tenant: String,
+    /// Since when no new runs start; none while it is not paused.
+    pub paused_at: Option<Timestamp>,
+    /// Why, in words.
+    pub paused_reason: Option<String>,
 }
 
 /// What a schedule has done.
@@ -157,10 +163,16 @@ const MOVES: &str = "SELECT id, version, at, event, from_state, to_state, actor 
 
 const SHAPE: &str = "SELECT shape FROM versions WHERE id = $1";
 
-const PIPELINES: &str = "SELECT name, active_version, created_at FROM pipelines ORDER BY name";
+macro_rules! pipeline_columns {
+    () => {
+        "name, active_version, created_at, tenant, paused_at, paused_reason"
+    };
+}
+
+const PIPELINES: &str = concat!("SELECT ", pipeline_columns!(), " FROM pipelines ORDER BY name");
 
 const PIPELINE_PAGE: &str =
-    "SELECT name, active_version, created_at FROM pipelines WHERE name > $1 ORDER BY name LIMIT $2";
+    concat!("SELECT ", pipeline_columns!(), " FROM pipelines WHERE name > $1 ORDER BY name LIMIT $2");
 
 const SCHEDULE: &str = "SELECT through, last_run, paused_at FROM schedules WHERE pipeline = $1 AND trigger_index = $2";
 
@@ -341,5 +353,12 @@ fn pipeline_record(row: &Row) -> Result<PipelineRecord, StoreError> {
     let mut columns = Columns::of(row, "pipelines");
     let name = columns.next("name")?;
     let active: Option<String> = columns.next("active_version")?;
-    Ok(PipelineRecord { name, active: active.map(VersionId), created_at: columns.next("created_at")? })
+    Ok(PipelineRecord {
+        name,
+        active: active.map(VersionId),
+        created_at: columns.next("created_at")?,
+        tenant: columns.next("tenant")?,
+        paused_at: columns.next("paused_at")?,
+        paused_reason: columns.next("paused_reason")?,
+    })
 }

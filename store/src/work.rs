@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tidemill_dag::{
+    approval::Question,
     id::{Attempt, Ordinal, RunId, Ticket, VersionId, WorkerId},
     state::TaskState,
     time::Timestamp,
@@ -63,6 +64,8 @@ pub struct ClaimedRun {
     pub params: Value,
     /// The stretch of time it stands for.
     pub interval: Option<Interval>,
+    /// Who asked for it: a name, until identities come.
+    pub started_by: Option<String>,
     /// When it started.
     pub started_at: Timestamp,
     /// How many runs started each other up to this one.
@@ -124,6 +127,11 @@ pub enum Outcome {
     Expanded {
         /// What stands in the list; at least one thing.
         items: Vec<Value>,
+    },
+    /// People are asked; the slot is given back.
+    Asked {
+        /// What they are asked.
+        question: Box<Question>,
     },
     /// Its `when` is false.
     Skipped {

@@ -5,6 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures::FutureExt;
 use serde_json::{Value, json};
 use tidemill_dag::{
+    approval::Question,
     id::{Attempt as Number, Ordinal},
     plan::PlannedTask,
     state::TaskState,
@@ -39,6 +40,8 @@ pub(crate) enum Done {
         /// What it waits for.
         reason: String,
     },
+    /// People are asked.
+    Ask(Box<Question>),
     /// Its `when` is false.
     Skip(String),
     /// The list of its `for_each`, which is not empty.
@@ -77,6 +80,11 @@ pub(crate) async fn run(site: &Arc<Site>, mut claimed: Claimed) -> Outcome {
     let outcome = match done {
         Ok(Done::Output(output)) => Outcome::Succeeded { output: masked(output, &masks) },
         Ok(Done::Park { wake_at, reason }) => Outcome::Parked { wake_at, reason: masks.apply(&reason).into_owned() },
+        Ok(Done::Ask(mut question)) => {
+            question.message = masks.apply(&question.message).into_owned();
+            masks.apply_to_json(&mut question.subject);
+            Outcome::Asked { question }
+        }
         Ok(Done::Skip(reason)) => Outcome::Skipped { reason },
         Ok(Done::Expand(mut items)) => {
             items.iter_mut().for_each(|item| masks.apply_to_json(item));

@@ -1,5 +1,6 @@
 //! What tasks do, one file per kind.
 
+mod approval;
 mod check;
 mod extract;
 mod http;
@@ -34,7 +35,8 @@ pub(crate) async fn perform(attempt: &Attempt<'_>) -> Result<Done, TaskError> {
         TaskKind::Wait(body) => wait::perform(attempt, body).await,
         TaskKind::Run(body) => run::perform(attempt, body).await,
         TaskKind::Notify(body) => notify::perform(attempt, body).await,
-        kind @ (TaskKind::Llm(_) | TaskKind::Approval(_)) => Err(TaskError::Definition {
+        TaskKind::Approval(body) => approval::perform(attempt, body).await,
+        kind @ TaskKind::Llm(_) => Err(TaskError::Definition {
             version: attempt.claimed.run.version.to_string(),
             problem: format!("this worker does not know the kind `{}`", kind.name()),
         }),

@@ -142,8 +142,13 @@ impl Bed {
 
     async fn run(&self) -> RunId {
         let compiled = start::active(&self.api.store, "sums", &self.api.workbench.names()).await.expect("it is active");
-        let order =
-            Order { trigger: TriggerKind::Manual, key: None, data: Value::Null, params: serde_json::Map::new() };
+        let order = Order {
+            trigger: TriggerKind::Manual,
+            key: None,
+            data: Value::Null,
+            by: None,
+            params: serde_json::Map::new(),
+        };
         let created = start::start(&self.api.store, &compiled, order, (&*self.api.clock, &*self.api.chance));
         self.clock.advance(Duration::from_millis(10));
         created.await.expect("a run").run
@@ -272,5 +277,5 @@ fn workbench(root: &std::path::Path) -> Workbench {
     let folders = Folders { base: root.to_owned(), state: None };
     let connections = Connections::open(&configs, &folders).expect("connections");
     let engine = Engine::new(EngineConfig::new(root.join("spill"))).expect("an engine");
-    Workbench { connections, calendars: Default::default(), defaults: Defaults::default(), engine }
+    Workbench { connections, calendars: Default::default(), defaults: Defaults::default(), pools: None, engine }
 }

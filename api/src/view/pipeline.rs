@@ -5,7 +5,7 @@ use tidemill_dag::state::{VersionEvent, VersionState};
 use tidemill_store::{PipelineRecord, VersionMove, VersionRecord, VersionSummary};
 use utoipa::ToSchema;
 
-use super::{version_state, word};
+use super::{moment, version_state, word};
 
 fn version_event() -> utoipa::openapi::schema::Object {
     word(VersionEvent::ALL.iter().map(|event| event.name()))
@@ -23,11 +23,25 @@ pub struct PipelineView {
     /// When it was first saved.
     #[schema(format = DateTime)]
     pub created_at: String,
+    /// Whose it is.
+    pub tenant: String,
+    /// Since when no new runs of it start.
+    #[schema(format = DateTime)]
+    pub paused_at: Option<String>,
+    /// Why it is paused.
+    pub paused_reason: Option<String>,
 }
 
 impl From<PipelineRecord> for PipelineView {
     fn from(pipeline: PipelineRecord) -> Self {
-        Self { name: pipeline.name, active: pipeline.active, created_at: pipeline.created_at.to_string() }
+        Self {
+            name: pipeline.name,
+            active: pipeline.active,
+            created_at: pipeline.created_at.to_string(),
+            tenant: pipeline.tenant,
+            paused_at: moment(pipeline.paused_at),
+            paused_reason: pipeline.paused_reason,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use tidemill_dag::id::{RunId, VersionId};
+use tidemill_dag::spec::Priority;
 use tidemill_dag::state::RunState;
 use tidemill_store::{Interval, RunRecord, TriggerKind};
 use utoipa::ToSchema;
@@ -74,6 +75,16 @@ pub struct RunView {
     /// Since when it is later than it is expected to be.
     #[schema(format = DateTime)]
     pub late_since: Option<String>,
+    /// Whose it is.
+    pub tenant: String,
+    /// Who asked for it, where somebody did.
+    pub started_by: Option<String>,
+    /// Its place among the queued runs of its pipeline: `high`, `normal` or `low`.
+    #[schema(value_type = String)]
+    pub priority: Priority,
+    /// The run that it does again, in part or with another version.
+    #[schema(value_type = Option<String>)]
+    pub rerun_of: Option<RunId>,
     /// How long it ran, in seconds, once it has ended.
     pub seconds: Option<f64>,
 }
@@ -96,6 +107,10 @@ impl From<RunRecord> for RunView {
             reason: run.reason,
             deadline_at: moment(run.deadline_at),
             late_since: moment(run.late_since),
+            tenant: run.tenant,
+            started_by: run.started_by,
+            priority: run.priority,
+            rerun_of: run.rerun_of,
             created_at: run.created_at.to_string(),
             started_at: moment(run.started_at),
             finished_at: moment(run.finished_at),

@@ -89,6 +89,12 @@ pub struct TaskView {
     /// Its place among ready tasks: `high`, `normal` or `low`.
     #[schema(value_type = String)]
     pub priority: Priority,
+    /// The pool whose slots it takes.
+    pub pool: Option<String>,
+    /// How many of them.
+    pub pool_slots: u32,
+    /// The limit it waits for, ready but without a ticket, as in `pool:gpu`.
+    pub standby: Option<String>,
     /// When its ticket was last sent.
     #[schema(format = DateTime)]
     pub offered_at: Option<String>,
@@ -146,6 +152,9 @@ impl From<TaskRecord> for TaskView {
             pending: task.pending,
             queue: task.queue,
             priority: task.priority,
+            pool: task.pool,
+            pool_slots: task.pool_slots,
+            standby: task.standby.map(|gate| gate.text()),
             offered_at: moment(task.offered_at),
             ready_at: moment(task.ready_at),
             started_at: moment(task.started_at),

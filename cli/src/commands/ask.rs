@@ -49,8 +49,13 @@ pub async fn run(project: &Project, args: Ask, out: Out) -> Result<Exit, CliErro
     }
     let origin = json!({"from": "ask", "request": request, "provenance": proposal.provenance});
     let prepared = Prepared::checked(checked, origin);
-    let order =
-        Order { trigger: TriggerKind::Ask, key: None, data: json!({"request": request}), params: Default::default() };
+    let order = Order {
+        trigger: TriggerKind::Ask,
+        key: None,
+        data: json!({"request": request}),
+        by: crate::who::me(),
+        params: Default::default(),
+    };
     let node = Node::start(project, &workbench, Role::Drive).await?;
     let run = prepared.start(&node.store, order).await?;
     let ended = drive::to_the_end(&node, run, 0, out).await;

@@ -13,10 +13,14 @@ pub async fn run(project: &Project, args: Explain, out: Out) -> Result<Exit, Cli
     let (run, task) = resolve::split(&args.what);
     let run = resolve::run(&store, &run).await?;
     let tasks = store.tasks(run.id).await?;
+    let around = explain::around(&store, &run, &tasks).await?;
     let now = clock::clock().now();
     let told = match task {
-        None => explain::run(&run, &tasks, now),
-        Some(task) => explain::task(&resolve::task_or_item(&store, &run, &tasks, &task).await?, &tasks, now),
+        None => explain::run(&run, &tasks, &around, now),
+        Some(task) => {
+            let task = resolve::task_or_item(&store, &run, &tasks, &task).await?;
+            explain::task(&task, &tasks, &around, now)
+        }
     };
     if out.json {
         out.value(&told)?;

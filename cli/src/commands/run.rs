@@ -25,6 +25,7 @@ pub async fn run(project: &Project, args: RunArgs, out: Out) -> Result<Exit, Cli
         trigger: TriggerKind::Manual,
         key: args.key.map(|key| format!("cli/{key}")),
         data: Value::Null,
+        by: crate::who::me(),
         params,
     };
     let prepared = prepare(project, &workbench, &args.what).await?;

@@ -12,8 +12,8 @@ use crate::{
     read::BUILT,
     report::Report,
     spec::{
-        Between, Check, Command, Expectation, Extract, Http, Load, LoadMode, Notify, ParamType, Python, RunPipeline,
-        Shell, Sql, TaskKind, Wait,
+        Approval, Between, Check, Command, Expectation, Extract, Http, Load, LoadMode, Notify, ParamType, Python,
+        RunPipeline, Shell, Sql, TaskKind, Wait,
     },
     suggest,
     time::Span,
@@ -31,7 +31,8 @@ pub(super) fn body(path: &str, kind: &TaskKind, known: &Known, report: &mut Repo
         TaskKind::Wait(body) => wait(path, body, report),
         TaskKind::Run(body) => run(path, body, report),
         TaskKind::Notify(body) => notify(path, body, report),
-        TaskKind::Llm(_) | TaskKind::Approval(_) => {
+        TaskKind::Approval(body) => approval(path, body, report),
+        TaskKind::Llm(_) => {
             let message = format!("tasks of kind `{}` are not available yet", kind.name());
             let help = format!("kinds that are: {}", suggest::listed(BUILT).unwrap_or_default());
             report.error_at_key(tm01::KIND_NOT_BUILT, path, message).advise(help);
@@ -437,5 +438,36 @@ fn wait(path: &str, wait: &Wait, report: &mut Report) {
         if let Some(text) = text {
             plain_text(text, &format!("{path}.{key}"), report);
         }
+    }
+}
+
+fn approval(path: &str, approval: &Approval, report: &mut Report) {
+    if not_empty(&approval.message, &format!("{path}.message"), report) {
+        plain_text(&approval.message, &format!("{path}.message"), report);
+    }
+    twice(&approval.shows, &format!("{path}.shows"), report);
+    twice(&approval.approvers, &format!("{path}.approvers"), report);
+    for (index, name) in approval.approvers.iter().enumerate() {
+        let path = format!("{path}.approvers[{index}]");
+        if not_empty(name.strip_prefix("role:").unwrap_or(name), &path, report) {
+            no_template(name, &path, report);
+        }
+    }
+    if approval.required == 0 {
+        report
+            .error(tm01::OUT_OF_RANGE, format!("{path}.required"), "with `required: 0` nobody would be asked")
+            .advise("require at least 1, or leave the task out");
+    }
+    let roles = approval.approvers.iter().any(|name| name.starts_with("role:"));
+    if !approval.approvers.is_empty() && !roles && approval.required as usize > approval.approvers.len() {
+        let message = format!("{} people must approve, and only {} may", approval.required, approval.approvers.len());
+        report
+            .error(tm01::BAD_RANGE, format!("{path}.required"), message)
+            .advise("name more `approvers`, or require fewer");
+    }
+    if approval.expires == Span::default() {
+        report
+            .error(tm01::OUT_OF_RANGE, format!("{path}.expires"), "nobody can answer in no time")
+            .advise("as in `expires: 2d`");
     }
 }

@@ -9,4 +9,5 @@ codes! {
     UNKNOWN_PARAM: "TM0208" = "A run was given a parameter that does not exist",
     MISSING_PARAM: "TM0209" = "A run lacks a required parameter",
     BAD_PARAM: "TM0210" = "A parameter's value does not fit its type",
+    UNKNOWN_POOL: "TM0211" = "A pool is not known",
 }

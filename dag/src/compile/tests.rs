@@ -271,6 +271,7 @@ fn project() -> Known {
             ("warehouse".to_owned(), files(None)),
         ]
         .into(),
+        pools: Some([("gpu".to_owned(), 2), ("warehouse".to_owned(), 4)].into()),
         ..Known::default()
     }
 }

@@ -34,6 +34,7 @@ fn sound() -> World {
             pipeline: "p".to_owned(),
             max_runs: Some(1),
             trigger_key: Some("6:00".to_owned()),
+            paused: false,
         }],
         audit: vec![
             Move::Run { run: key().run, from: RunState::Queued, to: RunState::Running, on: RunEventKind::Admit },
@@ -44,7 +45,7 @@ fn sound() -> World {
         tickets: vec![task.ticket()],
         leases: vec![Lease { ticket: task.ticket(), owner: worker() }],
         tasks: vec![task],
-        data_sets: Vec::new(),
+        ..World::default()
     }
 }
 
@@ -231,4 +232,42 @@ fn noise_at_rest_is_found() {
         w.audit.pop();
     };
     breaks(sound(), unsent, &[Invariant::QuietAtRest]);
+}
+
+#[test]
+fn limits_that_are_exceeded_are_found() {
+    let slots = &[Invariant::SlotsAreLeases];
+    let limit = |size, held| {
+        move |w: &mut World| {
+            let held = vec![(w.tasks[0].ticket(), held)];
+            w.limits.push(LimitRow { name: "pool:gpu".to_owned(), size, held });
+        }
+    };
+    breaks(sound(), limit(Some(2), 2), &[]);
+    breaks(sound(), limit(None, 3), &[]);
+    breaks(sound(), limit(Some(2), 3), slots);
+    breaks(done(), limit(Some(2), 1), slots);
+}
+
+#[test]
+fn decisions_that_nobody_made_are_found() {
+    let audit = &[Invariant::AuditIsHistory];
+    let asked = |approved, rejected| {
+        move |w: &mut World| {
+            w.audit.truncate(w.audit.len() - 2);
+            w.audit.push(task_move(1, TaskState::Running, EventKind::Ask, TaskState::Waiting));
+            w.audit.push(task_move(1, TaskState::Waiting, EventKind::Answer, TaskState::Succeeded));
+            let (run, to) = (key().run, RunState::Succeeded);
+            w.audit.push(Move::Run { run, from: RunState::Running, to, on: RunEventKind::TaskEnded });
+            w.answers.push(AnswerRow { ticket: w.tasks[0].ticket(), required: 2, approved, rejected });
+        }
+    };
+    breaks(done(), asked(2, 0), &[]);
+    breaks(done(), asked(1, 0), audit);
+    breaks(done(), asked(2, 1), audit);
+    let silent = |w: &mut World| {
+        asked(2, 0)(w);
+        w.answers.clear();
+    };
+    breaks(done(), silent, audit);
 }

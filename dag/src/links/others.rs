@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Here, Linker, Links};
-use crate::spec::{ForEach, Notify, Wait};
+use super::{Here, Linker, Links, Why};
+use crate::spec::{Approval, ForEach, Notify, Wait};
 
 impl Linker<'_> {
     /// The tasks that the pipeline's outputs and hooks speak of.
@@ -28,6 +28,15 @@ impl Linker<'_> {
         }
         for (name, value) in &notify.headers {
             self.text(&format!("{path}.headers.{name}"), value, links);
+        }
+    }
+
+    pub(super) fn approval(&mut self, path: &str, approval: &Approval, links: &mut Links) {
+        self.text(&format!("{path}.message"), &approval.message, links);
+        for (position, shown) in approval.shows.iter().enumerate() {
+            if let Some(shown) = self.known_task(shown, &format!("{path}.shows[{position}]")) {
+                links.edges.entry(shown).or_insert(Why::Template);
+            }
         }
     }
 

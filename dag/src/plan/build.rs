@@ -321,6 +321,7 @@ fn own_settings(task: &Task) -> Option<&'static str> {
         ("timeout", task.timeout.is_some()),
         ("priority", task.priority != crate::spec::Priority::default()),
         ("queue", task.queue.is_some()),
+        ("pool", task.pool.is_some()),
     ]
     .into_iter()
     .find_map(|(name, set)| set.then_some(name))

@@ -126,6 +126,7 @@ decode_map! { Defaults {
 
 decode_map! { Concurrency {
     max_runs: or("max_runs", Concurrency::default().max_runs),
+    max_tasks: optional("max_tasks"),
     on_overlap: or("on_overlap", Concurrency::default().on_overlap),
 } }
 

@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     spec::{
-        AcceptedValues, Between, Check, Command, Contract, EndState, Expectation, Extract, Freshness, Http,
-        Incremental, Limits, Load, LoadMode, Method, Notify, OnFail, OnTimeout, Python, Range, References, RegexCheck,
-        Returns, RunPipeline, Shell, Sql, Wait, WaitHttp, WaitRun,
+        AcceptedValues, Approval, Between, Check, Command, Contract, EndState, Expectation, Extract, Freshness, Http,
+        Incremental, Limits, Load, LoadMode, Method, Notify, OnExpiry, OnFail, OnTimeout, Python, Range, References,
+        RegexCheck, Returns, RunPipeline, Shell, Sql, Wait, WaitHttp, WaitRun, week,
     },
     time::Span,
 };
@@ -186,3 +186,15 @@ decode_map! { Notify {
     secret: optional("secret"),
     headers: or_default("headers"),
 } }
+
+decode_map! { Approval {
+    message: required("message"),
+    shows: or_default("shows"),
+    approvers: or_default("approvers"),
+    required: or("required", 1),
+    exclude_starter: or_default("exclude_starter"),
+    expires: or("expires", week()),
+    on_expiry: or_default("on_expiry"),
+} }
+
+decode_words! { OnExpiry { "fail" => Fail, "skip" => Skip, "approve" => Approve } }

@@ -18,8 +18,8 @@ pub(crate) const KINDS: [&str; 12] =
     ["extract", "sql", "load", "check", "llm", "python", "shell", "http", "wait", "approval", "run", "notify"];
 
 /// Those that can run.
-pub(crate) const BUILT: [&str; 10] =
-    ["extract", "sql", "load", "check", "python", "shell", "http", "wait", "run", "notify"];
+pub(crate) const BUILT: [&str; 11] =
+    ["extract", "sql", "load", "check", "python", "shell", "http", "wait", "approval", "run", "notify"];
 
 /// What came of a task.
 pub(super) enum Read {
@@ -51,6 +51,7 @@ fn task(entry: &Entry, at: At<'_>, problems: &mut Problems) -> Option<Task> {
     let backoff = fields.optional("backoff");
     let timeout = fields.optional("timeout");
     let pool = fields.optional("pool");
+    let pool_slots = fields.optional("pool_slots");
     let priority = fields.or_default("priority");
     let queue = fields.optional("queue");
     let materialize = fields.optional("materialize");
@@ -76,6 +77,7 @@ fn task(entry: &Entry, at: At<'_>, problems: &mut Problems) -> Option<Task> {
         backoff,
         timeout,
         pool,
+        pool_slots,
         priority,
         queue,
         materialize,
@@ -89,7 +91,7 @@ enum Kind {
     Unknown,
 }
 
-const COMMON: [&str; 13] = [
+const COMMON: [&str; 14] = [
     "description",
     "needs",
     "when",
@@ -100,6 +102,7 @@ const COMMON: [&str; 13] = [
     "backoff",
     "timeout",
     "pool",
+    "pool_slots",
     "priority",
     "queue",
     "materialize",

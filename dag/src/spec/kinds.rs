@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Notify, RunPipeline, Wait};
+use super::{Approval, Notify, RunPipeline, Wait};
 use crate::time::Span;
 
 /// Exactly one kind per task.
@@ -29,8 +29,8 @@ pub enum TaskKind {
     Http(Http),
     /// Wait for a time or a file; holds no slot.
     Wait(Wait),
-    /// Wait for a person.
-    Approval(serde_json::Value),
+    /// Wait for people to say yes; holds no slot.
+    Approval(Approval),
     /// Run another pipeline.
     Run(RunPipeline),
     /// Tell somebody.

@@ -1,10 +1,13 @@
 //! The definition language, version 1, as types. How text becomes these types (with places for every
 //! error) is the business of the reading modules beside this one.
 
+mod approval;
 mod kinds;
 mod others;
 mod trigger;
 
+pub(crate) use approval::week;
+pub use approval::*;
 pub use kinds::*;
 pub use others::*;
 pub use trigger::*;
@@ -97,11 +100,14 @@ pub struct Concurrency {
     pub max_runs: u32,
     /// What happens to a run that finds no place.
     pub on_overlap: OnOverlap,
+    /// At most this many tasks of all its runs at once; no limit if unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tasks: Option<u32>,
 }
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Self { max_runs: 16, on_overlap: OnOverlap::Queue }
+        Self { max_runs: 16, on_overlap: OnOverlap::Queue, max_tasks: None }
     }
 }
 
@@ -191,6 +197,9 @@ pub struct Task {
     /// The pool whose slots it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
+    /// How many slots of the pool it takes (1 if unset).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool_slots: Option<u32>,
     /// Its place among ready tasks.
     #[serde(default, skip_serializing_if = "is_default")]
     pub priority: Priority,
@@ -217,6 +226,7 @@ impl Task {
             backoff: None,
             timeout: None,
             pool: None,
+            pool_slots: None,
             priority: Priority::default(),
             queue: None,
             materialize: None,

@@ -48,6 +48,9 @@ pub enum IllegalMove {
         /// How many unfinished tasks stand before it.
         pending: u32,
     },
+    /// It waits, but not for an answer of people.
+    #[error("{0} asks nobody anything")]
+    NotAsked(TaskKey),
     /// The table has no such arrow for runs.
     #[error("a run that is {state} takes no `{event}` ({run})")]
     Run {

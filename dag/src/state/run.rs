@@ -141,8 +141,12 @@ pub enum Arrival {
     Replace(u32),
 }
 
-/// What becomes of a new run, when so many of its pipeline are running and queued before it.
-pub fn arrive(concurrency: &Concurrency, running: u32, queued: u32) -> Arrival {
+/// What becomes of a new run, when so many of its pipeline are running and queued before it. While the pipeline is
+/// paused it waits, whatever `on_overlap` says.
+pub fn arrive(concurrency: &Concurrency, running: u32, queued: u32, paused: bool) -> Arrival {
+    if paused {
+        return Arrival::Queue;
+    }
     let places = concurrency.max_runs.max(1);
     match concurrency.on_overlap {
         OnOverlap::Allow => Arrival::Start,
@@ -155,8 +159,12 @@ pub fn arrive(concurrency: &Concurrency, running: u32, queued: u32) -> Arrival {
 }
 
 /// How many queued runs, oldest first, take [`RunEvent::Admit`] while so many are running. Asked when
-/// a place becomes free, and after a resume, which queues a run whatever its `on_overlap` says.
-pub fn may_start(concurrency: &Concurrency, running: u32) -> u32 {
+/// a place becomes free, and after a resume, which queues a run whatever its `on_overlap` says. None while the pipeline
+/// is paused.
+pub fn may_start(concurrency: &Concurrency, running: u32, paused: bool) -> u32 {
+    if paused {
+        return 0;
+    }
     match concurrency.on_overlap {
         OnOverlap::Allow => u32::MAX,
         OnOverlap::Queue | OnOverlap::Skip | OnOverlap::CancelRunning => {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     backoff,
     id::{Attempt, Ordinal, TaskKey, Ticket, WorkerId},
-    spec::{Backoff, RunIf, Task},
+    spec::{Backoff, OnExpiry, RunIf, Task},
     state::{IllegalMove, TaskState, named, rules, table},
     time::Timestamp,
 };
@@ -68,6 +68,8 @@ pub struct TaskView {
     pub lease_until: Option<Timestamp>,
     /// When it is looked at again; set exactly while it is waiting.
     pub wake_at: Option<Timestamp>,
+    /// It waits for people to answer, until it wakes up; then this decides. Only while it is waiting.
+    pub asks: Option<OnExpiry>,
     /// Attempts that reported failure since the last resume.
     pub failures: u32,
     /// Attempts whose worker was lost since the last resume.
@@ -92,6 +94,7 @@ impl TaskView {
             owner: None,
             lease_until: None,
             wake_at: None,
+            asks: None,
             failures: 0,
             crashes: 0,
             upstream: Upstream { pending: needs, ..Upstream::default() },
@@ -115,7 +118,7 @@ impl TaskView {
 
     /// A copy in another state, with nobody and no moment attached.
     fn moved(&self, state: TaskState) -> Self {
-        Self { state, owner: None, lease_until: None, wake_at: None, ..self.clone() }
+        Self { state, owner: None, lease_until: None, wake_at: None, asks: None, ..self.clone() }
     }
 
     fn offered(&self) -> Self {
@@ -188,6 +191,22 @@ pub enum Event {
         /// When to look again.
         until: Timestamp,
     },
+    /// The worker asks people; who answers decides, or the expiry.
+    Ask {
+        /// The worker.
+        by: Holder,
+        /// When the question runs out.
+        until: Timestamp,
+        /// What happens then.
+        on_expiry: OnExpiry,
+    },
+    /// People decided.
+    Answer {
+        /// Who spoke last, and to which attempt's question.
+        by: Holder,
+        /// Yes or no.
+        approved: bool,
+    },
     /// The worker found `when` false.
     Skip(Holder),
     /// The worker knows the list of a task with `for_each`: from now on the task waits for its items.
@@ -226,6 +245,8 @@ pub enum EventKind {
     Succeed,
     Fail,
     Park,
+    Ask,
+    Answer,
     Skip,
     Expand,
     Place,
@@ -246,6 +267,8 @@ named!(EventKind {
     Succeed = "succeed",
     Fail = "fail",
     Park = "park",
+    Ask = "ask",
+    Answer = "answer",
     Skip = "skip",
     Expand = "expand",
     Place = "place",
@@ -269,6 +292,8 @@ impl Event {
             Self::Succeed(_) => EventKind::Succeed,
             Self::Fail { .. } => EventKind::Fail,
             Self::Park { .. } => EventKind::Park,
+            Self::Ask { .. } => EventKind::Ask,
+            Self::Answer { .. } => EventKind::Answer,
             Self::Skip(_) => EventKind::Skip,
             Self::Expand { .. } => EventKind::Expand,
             Self::Place => EventKind::Place,
@@ -285,8 +310,10 @@ impl Event {
     const fn holder(&self) -> Option<&Holder> {
         match self {
             Self::Beat { by, .. } | Self::Succeed(by) | Self::Fail { by, .. } => Some(by),
-            Self::Park { by, .. } | Self::Skip(by) | Self::Expand { by, .. } | Self::Release(by) => Some(by),
-            Self::Open | Self::Place | Self::UpstreamDone(_) | Self::Start { .. } | Self::LeaseOver => None,
+            Self::Park { by, .. } | Self::Ask { by, .. } | Self::Skip(by) => Some(by),
+            Self::Expand { by, .. } | Self::Release(by) => Some(by),
+            Self::Open | Self::Place | Self::UpstreamDone(_) | Self::Start { .. } => None,
+            Self::Answer { .. } | Self::LeaseOver => None,
             Self::OwnerGone | Self::Due | Self::Wake | Self::Cancel | Self::Resume(_) => None,
         }
     }
@@ -329,10 +356,13 @@ fn step(task: &TaskView, event: &Event, now: Timestamp, chance: f64) -> Result<T
         Event::Succeed(_) => task.moved(TaskState::Succeeded),
         Event::Fail { retryable, .. } => fail(task, *retryable, now, chance),
         Event::Park { until, .. } => task.sleeping(*until),
+        Event::Ask { until, on_expiry, .. } => TaskView { asks: Some(*on_expiry), ..task.sleeping(*until) },
+        Event::Answer { approved, .. } => answer(task, *approved)?,
         Event::Skip(_) => task.moved(TaskState::Skipped),
         Event::Expand { items, .. } => expand(task, *items)?,
         Event::Place => place(task)?,
-        Event::Release(_) | Event::Due | Event::Wake => task.offered(),
+        Event::Release(_) | Event::Wake => task.offered(),
+        Event::Due => due(task),
         Event::LeaseOver | Event::OwnerGone => crash(task),
         Event::Cancel => task.moved(TaskState::Cancelled),
         Event::Resume(upstream) => {
@@ -354,7 +384,7 @@ fn ending(state: TaskState) -> Option<Ending> {
 /// A claim counts only for the current attempt; a report also only from whom the attempt was given to.
 fn fence(task: &TaskView, event: &Event) -> Result<(), IllegalMove> {
     let refused = match (event, event.holder()) {
-        (Event::Start { by, .. }, _) => (by.attempt != task.attempt).then_some(by),
+        (Event::Start { by, .. } | Event::Answer { by, .. }, _) => (by.attempt != task.attempt).then_some(by),
         (_, Some(by)) => (by.attempt != task.attempt || task.owner.as_ref() != Some(&by.owner)).then_some(by),
         (_, None) => None,
     };
@@ -435,6 +465,25 @@ fn fail(task: &TaskView, retryable: bool, now: Timestamp, chance: f64) -> TaskVi
         task.moved(TaskState::Failed)
     };
     TaskView { failures, ..next }
+}
+
+/// Only a task that asks takes an answer.
+fn answer(task: &TaskView, approved: bool) -> Result<TaskView, IllegalMove> {
+    match (task.asks, approved) {
+        (None, _) => Err(IllegalMove::NotAsked(task.key)),
+        (Some(_), true) => Ok(task.moved(TaskState::Succeeded)),
+        (Some(_), false) => Ok(task.moved(TaskState::Failed)),
+    }
+}
+
+/// A sleeper is offered again; a question that ran out ends as its definition says.
+fn due(task: &TaskView) -> TaskView {
+    match task.asks {
+        None => task.offered(),
+        Some(OnExpiry::Fail) => task.moved(TaskState::Failed),
+        Some(OnExpiry::Skip) => task.moved(TaskState::Skipped),
+        Some(OnExpiry::Approve) => task.moved(TaskState::Succeeded),
+    }
 }
 
 fn crash(task: &TaskView) -> TaskView {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{table::targets, *};
 use crate::{
     id::{Attempt, Ordinal, RunId, TaskKey, WorkerId},
-    spec::{Backoff, Concurrency, OnOverlap, RunIf},
+    spec::{Backoff, Concurrency, OnExpiry, OnOverlap, RunIf},
     time::{Span, Timestamp},
 };
 
@@ -48,6 +48,9 @@ fn rows(state: TaskState) -> Vec<TaskView> {
                 let plain = TaskView { upstream, failures, crashes, policy, ..row(state) };
                 rows.push(TaskView { items: Some(4), ..plain.clone() });
                 rows.push(TaskView { policy: Policy { hook: true, ..policy }, ..plain.clone() });
+                if state == TaskState::Waiting {
+                    rows.extend(OnExpiry::ALL.iter().map(|it| TaskView { asks: Some(*it), ..plain.clone() }));
+                }
                 rows.push(plain);
             }
         }
@@ -67,6 +70,9 @@ fn events() -> Vec<Event> {
         Event::Fail { by: by(), retryable: true },
         Event::Fail { by: by(), retryable: false },
         Event::Park { by: by(), until: later },
+        Event::Ask { by: by(), until: later, on_expiry: OnExpiry::Fail },
+        Event::Answer { by: holder(3, "ann"), approved: true },
+        Event::Answer { by: holder(3, "ann"), approved: false },
         Event::Skip(by()),
         Event::Expand { by: by(), items: 2 },
         Event::Place,
@@ -102,6 +108,9 @@ fn every_state_meets_every_event() {
                                 [EventKind::Open, EventKind::UpstreamDone, EventKind::Place, EventKind::Expand];
                             assert!(counting.contains(&kind), "{state} {kind}");
                         }
+                        Err(IllegalMove::NotAsked(_)) => {
+                            assert_eq!((state, kind, before.asks), (TaskState::Waiting, EventKind::Answer, None));
+                        }
                         Err(other) => panic!("{state} {kind}: {other}"),
                     }
                 }
@@ -120,6 +129,7 @@ fn assert_row(before: &TaskView, event: &Event, decision: &Decision) {
     assert_eq!(after.owner.is_some(), after.state == TaskState::Running, "{told}");
     assert_eq!(after.lease_until.is_some(), after.state == TaskState::Running, "{told}");
     assert_eq!(after.wake_at.is_some(), after.state == TaskState::Waiting, "{told}");
+    assert_eq!(after.asks.is_some(), event.kind() == EventKind::Ask, "{told}");
     let offered = moved && after.state == TaskState::Ready;
     assert_eq!(after.attempt.0, before.attempt.0 + u32::from(offered), "every offer is a new attempt: {told}");
     assert_eq!(decision.publish, offered.then(|| after.ticket()), "{told}");
@@ -177,6 +187,7 @@ fn strangers_and_latecomers_are_fenced() {
             Event::Succeed(by()),
             Event::Fail { by: by(), retryable: true },
             Event::Park { by: by(), until: NOW },
+            Event::Ask { by: by(), until: NOW, on_expiry: OnExpiry::Fail },
             Event::Skip(by()),
             Event::Expand { by: by(), items: 2 },
             Event::Release(by()),
@@ -235,8 +246,9 @@ fn tries_end_and_so_do_crashes() {
 
 #[test]
 fn places_for_runs() {
-    let policy = |max_runs, on_overlap| Concurrency { max_runs, on_overlap };
-    let arrive = |max_runs, on_overlap, running, queued| arrive(&policy(max_runs, on_overlap), running, queued);
+    let policy = |max_runs, on_overlap| Concurrency { max_runs, on_overlap, ..Concurrency::default() };
+    let arrive =
+        |max_runs, on_overlap, running, queued| super::arrive(&policy(max_runs, on_overlap), running, queued, false);
     assert_eq!(arrive(2, OnOverlap::Queue, 1, 0), Arrival::Start);
     assert_eq!(arrive(2, OnOverlap::Queue, 2, 0), Arrival::Queue);
     assert_eq!(arrive(2, OnOverlap::Queue, 1, 1), Arrival::Queue, "nobody overtakes");
@@ -245,9 +257,14 @@ fn places_for_runs() {
     assert_eq!(arrive(2, OnOverlap::CancelRunning, 1, 0), Arrival::Start);
     assert_eq!(arrive(2, OnOverlap::CancelRunning, 3, 0), Arrival::Replace(2));
     assert_eq!(arrive(1, OnOverlap::Allow, 100, 100), Arrival::Start);
-    assert_eq!(may_start(&policy(3, OnOverlap::Queue), 1), 2);
-    assert_eq!(may_start(&policy(0, OnOverlap::Queue), 0), 1, "no places at all would be a ghost");
-    assert_eq!(may_start(&policy(1, OnOverlap::Allow), 9), u32::MAX);
+    assert_eq!(may_start(&policy(3, OnOverlap::Queue), 1, false), 2);
+    assert_eq!(may_start(&policy(0, OnOverlap::Queue), 0, false), 1, "no places at all would be a ghost");
+    assert_eq!(may_start(&policy(1, OnOverlap::Allow), 9, false), u32::MAX);
+    for on_overlap in [OnOverlap::Queue, OnOverlap::Skip, OnOverlap::CancelRunning, OnOverlap::Allow] {
+        let policy = policy(3, on_overlap);
+        assert_eq!(super::arrive(&policy, 0, 0, true), Arrival::Queue, "a paused pipeline starts nothing");
+        assert_eq!(may_start(&policy, 0, true), 0);
+    }
 }
 
 #[test]
@@ -567,4 +584,19 @@ proptest! {
             prop_assert_eq!((pending + succeeded + skipped) as usize, before.len());
         }
     }
+}
+
+#[test]
+fn a_question_takes_answers_to_its_own_attempt_and_runs_out() {
+    let asked = |on_expiry| TaskView { asks: Some(on_expiry), ..row(TaskState::Waiting) };
+    for attempt in [2, 4] {
+        let late = Event::Answer { by: holder(attempt, "ann"), approved: true };
+        assert!(matches!(decide(&asked(OnExpiry::Fail), &late, NOW, 0.0), Err(IllegalMove::Fenced { .. })));
+    }
+    let ends = |on_expiry| decide(&asked(on_expiry), &Event::Due, NOW, 0.0).unwrap();
+    assert_eq!(ends(OnExpiry::Fail).ended, Some(Ending::Failed));
+    assert_eq!(ends(OnExpiry::Skip).ended, Some(Ending::Skipped));
+    assert_eq!(ends(OnExpiry::Approve).ended, Some(Ending::Succeeded));
+    let open = TaskView { wake_at: Some(Timestamp(NOW.0 + 1)), ..asked(OnExpiry::Approve) };
+    assert!(matches!(decide(&open, &Event::Due, NOW, 0.0), Err(IllegalMove::TooEarly { .. })));
 }

@@ -56,6 +56,8 @@ impl Bed {
             params: serde_json::json!({}),
             interval: None,
             concurrency: Concurrency { on_overlap: OnOverlap::Allow, ..Concurrency::default() },
+            started_by: None,
+            priority: Default::default(),
             tasks: vec![task],
             bounds: tidemill_store::Bounds::default(),
         };

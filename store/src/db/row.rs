@@ -206,6 +206,13 @@ impl<'r> Columns<'r> {
         serde_json::from_value(word).map_err(|error| self.unexpected(column, error.to_string()))
     }
 
+    /// The next column, which holds a word that serde knows, or nothing.
+    pub fn maybe_named<T: DeserializeOwned>(&mut self, column: &'static str) -> Result<Option<T>, StoreError> {
+        let text: Option<String> = self.next(column)?;
+        let read = |text| serde_json::from_value(serde_json::Value::String(text));
+        text.map(read).transpose().map_err(|error| self.unexpected(column, error.to_string()))
+    }
+
     fn unexpected(&self, column: &'static str, problem: String) -> StoreError {
         StoreError::Row { table: self.table, column, problem }
     }

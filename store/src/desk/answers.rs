@@ -52,7 +52,7 @@ fn attempt_after(report: &Report) -> Attempt {
     match report.outcome {
         Outcome::Cancelled => Attempt(attempt.0 + 1),
         Outcome::Succeeded { .. } | Outcome::Failed { .. } | Outcome::Parked { .. } => attempt,
-        Outcome::Skipped { .. } | Outcome::Expanded { .. } => attempt,
+        Outcome::Asked { .. } | Outcome::Skipped { .. } | Outcome::Expanded { .. } => attempt,
     }
 }
 

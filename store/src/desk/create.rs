@@ -8,7 +8,10 @@ use tidemill_dag::{
     time::Timestamp,
 };
 
-use super::{Answer, Cause, Desk, Moment, Request, newborn::Newborn};
+use super::{
+    Answer, Cause, Desk, Moment, Request,
+    newborn::{Home, Newborn},
+};
 use crate::{
     Created, Named, NewRun, StoreError,
     db::{Batch, Columns, Sql, Tx, batch},
@@ -16,7 +19,8 @@ use crate::{
 };
 
 const LOCK: Sql = batch!(
-    [pipeline text] "SELECT p.name FROM input AS i CROSS JOIN pipelines AS p WHERE p.name = i.pipeline ORDER BY p.name"
+    [pipeline text] "SELECT p.name, p.tenant, p.paused_at, (SELECT l.max_tasks FROM tenants AS l WHERE l.name = p.tenant)",
+    "FROM input AS i CROSS JOIN pipelines AS p WHERE p.name = i.pipeline ORDER BY p.name"
     ; postgres "FOR NO KEY UPDATE OF p"
 );
 
@@ -118,12 +122,10 @@ impl Desk {
         };
         let mut answers = Vec::with_capacity(new.len());
         for ((run, cause), facts) in new.into_iter().zip(facts) {
-            answers.push(if !known.contains(&run.pipeline) {
-                Err(StoreError::NoPipeline(run.pipeline.clone()))
-            } else if facts.version.is_none() {
-                Err(StoreError::NoVersion(run.version.clone()))
-            } else {
-                births.caused(run, cause, &facts).await?.map(Answer::Created)
+            answers.push(match known.get(&run.pipeline) {
+                None => Err(StoreError::NoPipeline(run.pipeline.clone())),
+                Some(_) if facts.version.is_none() => Err(StoreError::NoVersion(run.version.clone())),
+                Some(home) => births.caused(run, cause, &facts, home).await?.map(Answer::Created),
             });
         }
         births.flush().await?;
@@ -150,13 +152,20 @@ impl Request {
     }
 }
 
-async fn lock(tx: &mut Tx, pipelines: BTreeSet<&str>) -> Result<BTreeSet<String>, StoreError> {
+async fn lock(tx: &mut Tx, pipelines: BTreeSet<&str>) -> Result<HashMap<String, Home>, StoreError> {
     let mut input = Batch::default();
     for pipeline in pipelines {
         input.row().set("pipeline", pipeline);
     }
     let rows = tx.rows("lock pipelines", LOCK, &[input.arg()]).await?;
-    rows.iter().map(|row| Columns::of(row, "pipelines").next("name")).collect()
+    let home = |row| {
+        let mut columns = Columns::of(row, "pipelines");
+        let name = columns.next("name")?;
+        let tenant = columns.next("tenant")?;
+        let paused: Option<Timestamp> = columns.next("paused_at")?;
+        Ok((name, Home { tenant, paused: paused.is_some(), tenant_slots: columns.next("tenant_slots")? }))
+    };
+    rows.iter().map(home).collect()
 }
 
 async fn known_causes(
@@ -210,21 +219,22 @@ impl Births<'_> {
         run: &NewRun,
         cause: &Cause,
         facts: &Facts,
+        home: &Home,
     ) -> Result<Result<Created, StoreError>, StoreError> {
         match cause {
-            Cause::Plain => self.one(run, facts).await.map(Ok),
+            Cause::Plain => self.one(run, facts, home).await.map(Ok),
             Cause::Moment(moment) => {
                 if facts.earlier.is_none() && !self.is_next(&run.pipeline, moment).await? {
                     return Ok(Err(StoreError::Contended { action: "fire a schedule" }));
                 }
-                let created = self.one(run, facts).await?;
+                let created = self.one(run, facts, home).await?;
                 let args = [run.pipeline.as_str().into(), moment.trigger.into(), moment.at.into(), created.run.into()];
                 self.tx.run("note a moment of a schedule", MOMENT, &args).await?;
                 Ok(Ok(created))
             }
-            Cause::Named(named) => self.once(run, named, facts).await,
+            Cause::Named(named) => self.once(run, named, facts, home).await,
             Cause::Updates(taken) => match taken.take(self.tx, &run.pipeline).await? {
-                true => self.one(run, facts).await.map(Ok),
+                true => self.one(run, facts, home).await.map(Ok),
                 false => Ok(Err(StoreError::Contended { action: "fire a data-set trigger" })),
             },
         }
@@ -247,6 +257,7 @@ impl Births<'_> {
         run: &NewRun,
         named: &Named,
         facts: &Facts,
+        home: &Home,
     ) -> Result<Result<Created, StoreError>, StoreError> {
         let name = (run.pipeline.clone(), named.key.clone());
         if let Some(past) = self.named.get(&name) {
@@ -261,7 +272,7 @@ impl Births<'_> {
             Some(_) => format!("{}#{}", named.key, self.now.0),
         };
         let fresh = Facts { version: facts.version.clone(), earlier: None, crowd: facts.crowd };
-        let created = self.one(&NewRun { trigger_key: Some(key), ..run.clone() }, &fresh).await?;
+        let created = self.one(&NewRun { trigger_key: Some(key), ..run.clone() }, &fresh, home).await?;
         self.remembered
             .row()
             .set("pipeline", run.pipeline.as_str())
@@ -280,7 +291,7 @@ impl Births<'_> {
         self.tx.run("remember causes", REMEMBER, &[self.remembered.arg()]).await.map(drop)
     }
 
-    async fn one(&mut self, run: &NewRun, facts: &Facts) -> Result<Created, StoreError> {
+    async fn one(&mut self, run: &NewRun, facts: &Facts, home: &Home) -> Result<Created, StoreError> {
         let key = run.trigger_key.clone().map(|key| (run.pipeline.clone(), key));
         let twin = key.as_ref().and_then(|key| self.by_key.get(key)).copied();
         if let Some((run, state)) = facts.earlier.or(twin).or_else(|| self.unborn.state(run.id).map(|it| (run.id, it)))
@@ -288,7 +299,7 @@ impl Births<'_> {
             return Ok(Created { run, existed: true, state });
         }
         let crowd = *self.crowds.entry(run.pipeline.clone()).or_insert(facts.crowd);
-        let event = match arrive(&run.concurrency, crowd.running, crowd.queued) {
+        let event = match arrive(&run.concurrency, crowd.running, crowd.queued, home.paused) {
             Arrival::Start => Some(RunEvent::Admit),
             Arrival::Queue => None,
             Arrival::Skip => Some(RunEvent::Cancel),
@@ -297,7 +308,7 @@ impl Births<'_> {
                 Some(RunEvent::Admit)
             }
         };
-        let state = self.unborn.add(run, event)?;
+        let state = self.unborn.add(run, event, home)?;
         let crowd = self.crowds.entry(run.pipeline.clone()).or_default();
         crowd.running += u32::from(state == RunState::Running);
         crowd.queued += u32::from(state == RunState::Queued);
@@ -331,7 +342,7 @@ impl Births<'_> {
 
     async fn flush(&mut self) -> Result<(), StoreError> {
         let born = std::mem::replace(&mut self.unborn, Newborn::new(self.now));
-        self.after.offers.extend(born.write(self.tx).await?);
+        self.after.join(born.write(self.tx).await?);
         Ok(())
     }
 }

@@ -12,28 +12,31 @@ use tidemill_dag::{
 use crate::{
     DEFAULT_QUEUE, NewRun, NewTask, StoreError,
     db::{Arg, Batch, Sql, Tx, batch},
-    door::{EventRows, Offer, first_ready, started},
+    door::{After, EventRows, Limits, Offer, first_ready, started},
 };
 
 const RUNS: Sql = batch!(
     [id run, pipeline text, version text, state text, trigger_kind text, trigger_key text, trigger_data text, params text,
      interval_start int, interval_end int, max_runs int, on_overlap text, tasks_total int, tasks_left int,
      tasks_failed int, reason text, created_at int, started_at int, finished_at int, parent_run run, parent_ordinal int,
-     depth int, timeout int, deadline_at int, late_at int]
+     depth int, timeout int, deadline_at int, late_at int, tenant text, started_by text, priority int]
     "INSERT INTO runs (id, pipeline, version, state, trigger_kind, trigger_key, trigger_data, params, interval_start,",
     "interval_end, max_runs, on_overlap, tasks_total, tasks_left, tasks_failed, reason, created_at, started_at,",
-    "finished_at, parent_run, parent_ordinal, depth, timeout, deadline_at, late_at) SELECT id, pipeline, version, state, trigger_kind, trigger_key, trigger_data, params, interval_start,",
+    "finished_at, parent_run, parent_ordinal, depth, timeout, deadline_at, late_at, tenant, started_by, priority)",
+    "SELECT id, pipeline, version, state, trigger_kind, trigger_key, trigger_data, params, interval_start,",
     "interval_end, max_runs, on_overlap, tasks_total, tasks_left, tasks_failed, reason, created_at, started_at,",
-    "finished_at, parent_run, parent_ordinal, depth, timeout, deadline_at, late_at FROM input"
+    "finished_at, parent_run, parent_ordinal, depth, timeout, deadline_at, late_at, tenant, started_by, priority FROM input"
 );
 
 const TASKS: Sql = batch!(
     [run_id run, ordinal int, name text, state text, attempt int, up_pending int, up_succeeded int, up_failed int,
-     up_skipped int, policy text, queue text, priority int, offered_at int, ready_at int, finished_at int]
+     up_skipped int, policy text, queue text, priority int, offered_at int, ready_at int, finished_at int,
+     pool text, pool_slots int, tenant text, lane text, lane_slots int, standby text]
     "INSERT INTO tasks (run_id, ordinal, name, state, attempt, failures, crashes, up_pending, up_succeeded, up_failed,",
-    "up_skipped, policy, queue, priority, offered_at, ready_at, finished_at) SELECT run_id, ordinal, name, state, attempt,",
-    "0, 0, up_pending, up_succeeded, up_failed, up_skipped, policy, queue, priority, offered_at, ready_at, finished_at",
-    "FROM input"
+    "up_skipped, policy, queue, priority, offered_at, ready_at, finished_at, pool, pool_slots, tenant, lane, lane_slots,",
+    "standby) SELECT run_id, ordinal, name, state, attempt,",
+    "0, 0, up_pending, up_succeeded, up_failed, up_skipped, policy, queue, priority, offered_at, ready_at, finished_at,",
+    "pool, pool_slots, tenant, lane, lane_slots, standby FROM input"
 );
 
 const EDGES: Sql = batch!(
@@ -48,7 +51,7 @@ pub(super) struct Newborn {
     tasks: Batch,
     edges: Batch,
     events: EventRows,
-    offers: Vec<Offer>,
+    after: After,
     states: HashMap<RunId, RunState>,
 }
 
@@ -60,7 +63,7 @@ impl Newborn {
             tasks: Batch::default(),
             edges: Batch::default(),
             events: EventRows::at(now),
-            offers: Vec::new(),
+            after: After::default(),
             states: HashMap::new(),
         }
     }
@@ -71,7 +74,7 @@ impl Newborn {
     }
 
     /// Decides what becomes of a run's rows on arrival, and keeps them.
-    pub fn add(&mut self, run: &NewRun, event: Option<RunEvent>) -> Result<RunState, StoreError> {
+    pub fn add(&mut self, run: &NewRun, event: Option<RunEvent>, home: &Home) -> Result<RunState, StoreError> {
         let refuse = |why| StoreError::Refused { what: format!("the creation of {}", run.id), why };
         misplaced(run).map_or(Ok(()), |name| {
             Err(refuse(format!("task `{name}` must stand behind all it needs and name each of them once")))
@@ -80,15 +83,15 @@ impl Newborn {
         for step in &born.moves {
             self.events.plain(step);
         }
-        self.add_run(run, &born.run);
+        self.add_run(run, &born.run, home);
         for (task, view) in run.tasks.iter().zip(&born.tasks) {
-            self.add_task(task, view);
+            self.add_task(task, view, limits_of(run, task, home));
         }
         self.states.insert(run.id, born.run.state);
         Ok(born.run.state)
     }
 
-    fn add_run(&mut self, run: &NewRun, view: &RunView) {
+    fn add_run(&mut self, run: &NewRun, view: &RunView, home: &Home) {
         let skipped = (view.state == RunState::Cancelled).then_some("another run of the pipeline was running");
         self.runs
             .row()
@@ -116,12 +119,17 @@ impl Newborn {
             .set("depth", run.bounds.depth)
             .set("timeout", run.bounds.timeout.map(|length| i64::try_from(length.as_micros()).unwrap_or(i64::MAX)))
             .set("deadline_at", run.bounds.timeout.map(|length| self.now.after(length)))
-            .set("late_at", run.bounds.expect_within.map(|length| self.now.after(length)));
+            .set("late_at", run.bounds.expect_within.map(|length| self.now.after(length)))
+            .set("tenant", home.tenant.as_str())
+            .set("started_by", run.started_by.as_deref())
+            .set("priority", run.priority as u32);
     }
 
-    fn add_task(&mut self, task: &NewTask, view: &TaskView) {
+    fn add_task(&mut self, task: &NewTask, view: &TaskView, limits: Limits) {
         let queue = task.queue.as_deref().unwrap_or(DEFAULT_QUEUE);
         let ready = view.state == TaskState::Ready;
+        let gates = limits.gates();
+        let standby = gates.first().filter(|_| ready).map(|(gate, _)| gate.text());
         self.tasks
             .row()
             .set("run_id", view.key.run)
@@ -138,17 +146,25 @@ impl Newborn {
             .set("priority", task.priority as u32)
             .set("offered_at", ready.then_some(self.now))
             .set("ready_at", first_ready(view, None, self.now))
-            .set("finished_at", view.state.is_finished().then_some(self.now));
+            .set("finished_at", view.state.is_finished().then_some(self.now))
+            .set("pool", limits.pool.as_deref())
+            .set("pool_slots", limits.slots)
+            .set("tenant", limits.tenant.as_str())
+            .set("lane", limits.lane.as_ref().map(|lane| lane.0.as_str()))
+            .set("lane_slots", limits.lane.as_ref().map(|lane| lane.1))
+            .set("standby", standby.as_deref());
         for from in &task.needs {
             self.edges.row().set("run_id", view.key.run).set("from_ordinal", *from).set("to_ordinal", view.key.ordinal);
         }
-        if ready {
-            self.offers.push(Offer { queue: queue.to_owned(), priority: task.priority, ticket: view.ticket() });
+        if ready && gates.is_empty() {
+            self.after.offers.push(Offer { queue: queue.to_owned(), priority: task.priority, ticket: view.ticket() });
+        } else if ready {
+            self.after.gates.extend(gates.into_iter().map(|(gate, _)| gate));
         }
     }
 
-    /// Inserts the rows; returns the tickets to send after the commit.
-    pub async fn write(self, tx: &mut Tx) -> Result<Vec<Offer>, StoreError> {
+    /// Inserts the rows; returns what is to be done after the commit.
+    pub async fn write(self, tx: &mut Tx) -> Result<After, StoreError> {
         let inserts = [
             ("insert runs", RUNS, &self.runs),
             ("insert tasks", TASKS, &self.tasks),
@@ -160,7 +176,27 @@ impl Newborn {
             }
         }
         self.events.write(tx).await?;
-        Ok(self.offers)
+        Ok(self.after)
+    }
+}
+
+/// Where a run is born.
+pub(super) struct Home {
+    pub tenant: String,
+    /// How many tasks the tenant may run.
+    pub tenant_slots: Option<u32>,
+    /// Whether no new runs start.
+    pub paused: bool,
+}
+
+fn limits_of(run: &NewRun, task: &NewTask, home: &Home) -> Limits {
+    Limits {
+        pool: task.pool.clone(),
+        slots: task.pool_slots.max(1),
+        lane: run.concurrency.max_tasks.map(|most| (run.pipeline.clone(), most.max(1))),
+        tenant: home.tenant.clone(),
+        tenant_slots: home.tenant_slots,
+        standby: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use tidemill_dag::id::TaskKey;
+use tidemill_dag::id::{TaskKey, Ticket};
 
 use super::{Answer, Desk, Request, answers};
 use crate::{
@@ -28,6 +28,7 @@ impl Desk {
         let now = self.clock.now();
         let mut door = Door::new(tx, now);
         door.open(&touched(requests)).await?;
+        door.open_gates(requests.iter().flat_map(Request::tickets)).await?;
         let mut found = Vec::with_capacity(requests.len());
         for request in requests {
             found.push(match request {
@@ -83,6 +84,17 @@ impl Desk {
         };
         let claimed = door.claim(heir, &report.owner, lease)?;
         Ok(Found::Accepted(if claimed { Some(Box::new(door.claimed(heir.task)?)) } else { None }))
+    }
+}
+
+impl Request {
+    /// What it wants to claim.
+    fn tickets(&self) -> impl Iterator<Item = Ticket> {
+        let tickets = match self {
+            Self::Claim { tickets, .. } => tickets.as_slice(),
+            Self::Complete(_) | Self::Create(..) => &[],
+        };
+        tickets.iter().copied()
     }
 }
 
@@ -160,8 +172,8 @@ impl Door<'_> {
         let row = self.work.task(task).filter(|row| row.parent.is_none())?;
         let output = match &report.outcome {
             Outcome::Succeeded { output } => Some(output.clone()),
-            Outcome::Failed { .. } | Outcome::Parked { .. } | Outcome::Skipped { .. } => None,
-            Outcome::Expanded { .. } | Outcome::Cancelled => None,
+            Outcome::Failed { .. } | Outcome::Parked { .. } | Outcome::Asked { .. } => None,
+            Outcome::Skipped { .. } | Outcome::Expanded { .. } | Outcome::Cancelled => None,
         };
         let name = self.name(task)?.to_owned();
         Some(Upstream { ordinal: task.ordinal, name, index: None, state: row.state, attempt: row.attempt, output })

@@ -24,6 +24,9 @@ pub(crate) const UPSTREAM: Sql = batch!(
 impl Door<'_> {
     /// Gives a task to a worker, if the ticket is still good.
     pub fn claim(&mut self, ticket: Ticket, worker: &WorkerId, lease: Duration) -> Result<bool, StoreError> {
+        if !self.admits(ticket) {
+            return Ok(false);
+        }
         let by = Holder { attempt: ticket.attempt, owner: worker.clone() };
         let start = Event::Start { by, lease_until: self.now.after(lease) };
         match self.work.apply(ticket.task, &start, 0.0) {
@@ -44,7 +47,8 @@ impl Door<'_> {
             before.iter().filter_map(|key| self.work.task(*key)).filter(|row| row.state == TaskState::Ready);
         let heir = ready.next().filter(|_| ready.next().is_none())?.ticket();
         let (from, to) = (self.about.get(&of)?, self.about.get(&heir.task)?);
-        (from.queue == to.queue && from.priority == to.priority).then_some(heir)
+        let same = from.queue == to.queue && from.priority == to.priority;
+        (same && to.limits.gates().is_empty()).then_some(heir)
     }
 
     /// The readers of a task that are blocked now.
@@ -74,6 +78,7 @@ impl Door<'_> {
                 trigger_data: run.trigger_data.clone(),
                 params: run.params.clone(),
                 interval: run.interval,
+                started_by: run.started_by.clone(),
                 started_at: run.started_at.unwrap_or(self.now),
                 depth: run.depth,
             },

@@ -8,7 +8,7 @@ use tidemill_dag::{
     state::{TaskState, TaskView},
 };
 
-use super::{About, Door, load::task_columns};
+use super::{About, Door, Limits, load::task_columns};
 use crate::{
     StoreError,
     db::{Arg, Batch, Columns, Sql, batch, json},
@@ -17,11 +17,13 @@ use crate::{
 
 const INSERT: Sql = batch!(
     [run_id run, ordinal int, name text, state text, attempt int, up_pending int, policy text, queue text, priority int,
-     offered_at int, ready_at int, finished_at int, parent int, map_index int, item text]
+     offered_at int, ready_at int, finished_at int, parent int, map_index int, item text, pool text, pool_slots int,
+     tenant text, lane text, lane_slots int, standby text]
     "INSERT INTO tasks (run_id, ordinal, name, state, attempt, failures, crashes, up_pending, up_succeeded, up_failed,",
-    "up_skipped, policy, queue, priority, offered_at, ready_at, finished_at, parent, map_index, item)",
+    "up_skipped, policy, queue, priority, offered_at, ready_at, finished_at, parent, map_index, item, pool, pool_slots,",
+    "tenant, lane, lane_slots, standby)",
     "SELECT run_id, ordinal, name, state, attempt, 0, 0, up_pending, 0, 0, 0, policy, queue, priority, offered_at,",
-    "ready_at, finished_at, parent, map_index, item FROM input"
+    "ready_at, finished_at, parent, map_index, item, pool, pool_slots, tenant, lane, lane_slots, standby FROM input"
 );
 
 const EDGES: Sql = batch!(
@@ -113,6 +115,8 @@ impl Door<'_> {
             *next += 1;
             let name = format!("{}[{index}]", about.name);
             let ready = (view.state == TaskState::Ready).then_some(self.now);
+            let limits = &about.limits;
+            let standby = limits.gates().first().filter(|_| ready.is_some()).map(|(gate, _)| gate.text());
             rows.row()
                 .set("run_id", view.key.run)
                 .set("ordinal", view.key.ordinal)
@@ -128,9 +132,16 @@ impl Door<'_> {
                 .set("finished_at", view.state.is_finished().then_some(self.now))
                 .set("parent", ordinal)
                 .set("map_index", index)
-                .set("item", json(&value).as_str());
+                .set("item", json(&value).as_str())
+                .set("pool", limits.pool.as_deref())
+                .set("pool_slots", limits.slots.max(1))
+                .set("tenant", limits.tenant.as_str())
+                .set("lane", limits.lane.as_ref().map(|lane| lane.0.as_str()))
+                .set("lane_slots", limits.lane_slots())
+                .set("standby", standby.as_deref());
             edges.row().set("run_id", view.key.run).set("from_ordinal", view.key.ordinal).set("to_ordinal", ordinal);
-            let about = About { name, ready_at: ready, ..about.clone() };
+            let limits = Limits { standby, ..about.limits.clone() };
+            let about = About { name, ready_at: ready, limits, ..about.clone() };
             self.about.insert(view.key, about);
         }
         if !rows.is_empty() {

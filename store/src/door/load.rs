@@ -8,7 +8,7 @@ use tidemill_dag::{
     state::{RunView, TaskState, TaskView, Upstream},
 };
 
-use super::{About, Door};
+use super::{About, Door, Limits};
 use crate::{
     StoreError,
     db::{Batch, Columns, Row, Sql, batch},
@@ -20,7 +20,7 @@ macro_rules! run_columns {
         "r.id, r.pipeline, r.version, r.state, r.trigger_kind, r.trigger_key, r.trigger_data, r.params, \
          r.interval_start, r.interval_end, r.max_runs, r.on_overlap, r.tasks_total, r.tasks_left, r.tasks_failed, \
          r.reason, r.created_at, r.started_at, r.finished_at, r.parent_run, r.parent_ordinal, r.depth, r.deadline_at, \
-         r.late_since"
+         r.late_since, r.tenant, r.started_by, r.priority, r.rerun_of"
     };
 }
 pub(crate) use run_columns;
@@ -29,7 +29,8 @@ macro_rules! task_columns {
     () => {
         "t.run_id, t.ordinal, t.state, t.attempt, t.owner, t.lease_until, t.wake_at, t.failures, t.crashes, \
          t.up_pending, t.up_succeeded, t.up_failed, t.up_skipped, t.policy, t.name, t.queue, t.priority, t.ready_at, \
-         t.parent, t.items"
+         t.parent, t.items, t.asks, t.pool, t.pool_slots, t.lane, t.lane_slots, t.standby, t.tenant, \
+         (SELECT l.max_tasks FROM tenants AS l WHERE l.name = t.tenant) AS tenant_slots"
     };
 }
 pub(crate) use task_columns;
@@ -193,6 +194,7 @@ pub(crate) fn task_view(columns: &mut Columns<'_>) -> Result<(TaskView, About), 
         owner: columns.next("owner")?,
         lease_until: columns.next("lease_until")?,
         wake_at: columns.next("wake_at")?,
+        asks: None,
         failures: columns.next("failures")?,
         crashes: columns.next("crashes")?,
         upstream: Upstream {
@@ -210,8 +212,11 @@ pub(crate) fn task_view(columns: &mut Columns<'_>) -> Result<(TaskView, About), 
         queue: columns.next("queue")?,
         priority: priority(columns.next("priority")?),
         ready_at: columns.next("ready_at")?,
+        limits: Limits::default(),
     };
     (view.parent, view.items) = (columns.next("parent")?, columns.next("items")?);
+    view.asks = columns.maybe_named("asks")?;
+    let about = About { limits: Limits::read(columns)?, ..about };
     Ok((view, about))
 }
 
@@ -274,6 +279,10 @@ pub(crate) fn run_record(columns: &mut Columns<'_>) -> Result<(RunRecord, Concur
         depth: columns.next("depth")?,
         deadline_at: columns.next("deadline_at")?,
         late_since: columns.next("late_since")?,
+        tenant: columns.next("tenant")?,
+        started_by: columns.next("started_by")?,
+        priority: priority(columns.next("priority")?),
+        rerun_of: columns.next("rerun_of")?,
     };
-    Ok((run, Concurrency { max_runs, on_overlap }))
+    Ok((run, Concurrency { max_runs, on_overlap, max_tasks: None }))
 }

@@ -13,6 +13,8 @@ use crate::{
     db::{Columns, Sql},
 };
 
+const PAUSED: &str = "SELECT paused_at FROM pipelines WHERE name = $1";
+
 const TRY_LOCK: &str = "SELECT name FROM pipelines WHERE name = $1 FOR NO KEY UPDATE SKIP LOCKED";
 
 const LOCK: Sql = Sql {
@@ -26,12 +28,12 @@ const QUEUED: Sql = Sql {
     sqlite: concat!(
         "SELECT ",
         run_columns!(),
-        " FROM runs AS r WHERE r.pipeline = $1 AND r.state = 'queued' ORDER BY r.created_at, r.id LIMIT $2"
+        " FROM runs AS r WHERE r.pipeline = $1 AND r.state = 'queued' ORDER BY r.priority, r.created_at, r.id LIMIT $2"
     ),
     postgres: concat!(
         "SELECT ",
         run_columns!(),
-        " FROM runs AS r WHERE r.pipeline = $1 AND r.state = 'queued' ORDER BY r.created_at, r.id LIMIT $2",
+        " FROM runs AS r WHERE r.pipeline = $1 AND r.state = 'queued' ORDER BY r.priority, r.created_at, r.id LIMIT $2",
         " FOR NO KEY UPDATE SKIP LOCKED"
     ),
 };
@@ -85,7 +87,7 @@ impl Door<'_> {
         let Some(oldest) = rows.first() else { return Ok(0) };
         let (_, concurrency) = run_record(&mut Columns::of(oldest, "runs"))?;
         let running = self.count_running(pipeline).await?;
-        let mut places = may_start(&concurrency, running);
+        let mut places = may_start(&concurrency, running, self.is_paused(pipeline).await?);
         let mut started = 0;
         for row in rows {
             let (run, _) = run_record(&mut Columns::of(&row, "runs"))?;
@@ -109,10 +111,19 @@ impl Door<'_> {
         let rows = self.tx.rows("load a run", RUN, &[run.into()]).await?;
         let row = rows.first().ok_or(StoreError::NoRun(run))?;
         let (_, concurrency) = run_record(&mut Columns::of(row, "runs"))?;
-        if may_start(&concurrency, self.count_running(pipeline).await?) > 0 {
+        let paused = self.is_paused(pipeline).await?;
+        if may_start(&concurrency, self.count_running(pipeline).await?, paused) > 0 {
             self.move_run(run, RunEvent::Admit, None)?;
         }
         Ok(())
+    }
+
+    /// Whether no new runs of a pipeline start. Its row is locked.
+    async fn is_paused(&mut self, pipeline: &str) -> Result<bool, StoreError> {
+        let rows = self.tx.rows("look whether a pipeline is paused", PAUSED, &[pipeline.into()]).await?;
+        let Some(row) = rows.first() else { return Ok(false) };
+        let paused: Option<tidemill_dag::time::Timestamp> = Columns::of(row, "pipelines").next("paused_at")?;
+        Ok(paused.is_some())
     }
 
     /// Counts what runs in the table, corrected by what this transaction decided and has not written yet.

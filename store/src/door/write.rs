@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use tidemill_dag::{
     id::{Attempt, Ordinal, RunId, TaskKey, Ticket, VersionId},
-    spec::Priority,
+    spec::{OnExpiry, Priority},
     state::{
         Change, Event, EventKind, IllegalMove, Move, RunState, RunView, TaskState, TaskView, VersionEvent, VersionState,
     },
     time::Timestamp,
 };
 
-use super::{After, Door, Ended, Note};
+use super::{After, Door, Ended, Note, limits::waits_for};
 use crate::{
     StoreError, Transport,
     db::{Arg, Batch, Columns, Sql, Tx, batch, json},
@@ -62,13 +62,13 @@ const TASKS: Sql = batch!(
     [run_id run, ordinal int, was text, was_attempt int, was_pending int, state text, attempt int, owner text,
      lease_until int, wake_at int, failures int, crashes int, up_pending int, up_succeeded int, up_failed int,
      up_skipped int, offered_at int, ready_at int, started_at int, finished_at int, output text, error text,
-     reason text, items int]
+     reason text, items int, standby text, asks text]
     "UPDATE tasks AS t SET state = i.state, attempt = i.attempt, owner = i.owner, lease_until = i.lease_until,",
     "wake_at = i.wake_at, failures = i.failures, crashes = i.crashes, up_pending = i.up_pending,",
     "up_succeeded = i.up_succeeded, up_failed = i.up_failed, up_skipped = i.up_skipped, offered_at = i.offered_at,",
     "ready_at = i.ready_at, started_at = COALESCE(i.started_at, t.started_at), finished_at = i.finished_at,",
     "output = COALESCE(i.output, t.output), error = COALESCE(i.error, t.error), reason = i.reason,",
-    "items = COALESCE(i.items, t.items)",
+    "items = COALESCE(i.items, t.items), standby = i.standby, asks = i.asks",
     "FROM input AS i WHERE t.run_id = i.run_id AND t.ordinal = i.ordinal AND t.state = i.was",
     "AND t.attempt = i.was_attempt AND t.up_pending = i.was_pending"
 );
@@ -97,6 +97,7 @@ impl Door<'_> {
         let event = report.event();
         self.work.apply(report.ticket.task, &event, chance)?;
         let key = report.ticket.task;
+        self.leave(key);
         let mut note = Note { owner: Some(report.owner.clone()), detail: None };
         match &report.outcome {
             Outcome::Succeeded { output } => {
@@ -111,6 +112,11 @@ impl Door<'_> {
             Outcome::Parked { wake_at, reason } => {
                 note.detail = Some(json(&serde_json::json!({ "reason": reason, "wake_at": wake_at })));
                 self.notes.reasons.insert(key, reason.clone());
+            }
+            Outcome::Asked { question } => {
+                note.detail = Some(json(question));
+                self.notes.reasons.insert(key, waits_for(question));
+                self.notes.questions.push((report.ticket, (**question).clone()));
             }
             Outcome::Skipped { reason } => {
                 note.detail = Some(json(&serde_json::json!({ "reason": reason })));
@@ -143,8 +149,12 @@ impl Door<'_> {
         rows.write(self.tx).await?;
         self.write_items(&settled.born).await?;
         std::mem::take(&mut self.notes.loaded).write(self.tx).await?;
+        self.write_questions().await?;
+        let mut gates = self.write_standby(&settled.tasks).await?;
+        let offered = settled.tickets.iter().filter_map(|ticket| self.about.get(&ticket.task));
+        gates.extend(offered.flat_map(|about| about.limits.gates()).map(|(gate, _)| gate));
         let offers = settled.tickets.into_iter().filter_map(|ticket| {
-            let about = self.about.get(&ticket.task)?;
+            let about = self.about.get(&ticket.task).filter(|about| about.limits.gates().is_empty())?;
             Some(Offer { queue: about.queue.clone(), priority: about.priority, ticket })
         });
         let ended = settled.runs.iter().filter(|run| run.after.state.is_finished());
@@ -154,7 +164,7 @@ impl Door<'_> {
             cancelled: run.after.state == RunState::Cancelled,
         });
         let ended = ended.filter(|it| it.parent.is_some() || it.cancelled).collect();
-        Ok(After { offers: offers.collect(), later: self.later, ended })
+        Ok(After { offers: offers.collect(), later: self.later, gates, ended })
     }
 
     fn event_rows(&mut self, moves: &[Move]) -> EventRows {
@@ -206,7 +216,9 @@ impl Door<'_> {
                 .set("output", self.notes.outputs.get(&key).map(String::as_str))
                 .set("error", self.notes.errors.get(&key).map(String::as_str))
                 .set("reason", self.notes.reasons.get(&key).map(String::as_str))
-                .set("items", after.items);
+                .set("items", after.items)
+                .set("standby", self.standby(before, after).as_deref())
+                .set("asks", after.asks.map(OnExpiry::name));
         }
         input
     }
@@ -368,6 +380,7 @@ impl Report {
             Outcome::Succeeded { .. } => Event::Succeed(by),
             Outcome::Failed { error } => Event::Fail { by, retryable: error.retryable },
             Outcome::Parked { wake_at, .. } => Event::Park { by, until: *wake_at },
+            Outcome::Asked { question } => Event::Ask { by, until: question.expires_at, on_expiry: question.on_expiry },
             Outcome::Skipped { .. } => Event::Skip(by),
             Outcome::Expanded { items } => Event::Expand { by, items: u32::try_from(items.len()).unwrap_or(u32::MAX) },
             Outcome::Cancelled => Event::Release(by),

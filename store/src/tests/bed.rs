@@ -9,7 +9,7 @@ use tidemill_dag::{
     invariants,
     spec::Concurrency,
     state::{RunState, TaskState},
-    time::{Chance, Clock},
+    time::{Chance, Clock, Timestamp},
 };
 use tidemill_testkit::{ManualClock, Postgres, SeededChance};
 
@@ -91,9 +91,15 @@ impl Bed {
             params: json!({ "day": "2026-05-28" }),
             interval: None,
             concurrency: Concurrency::default(),
+            started_by: None,
+            priority: Default::default(),
             tasks: needs.iter().enumerate().map(task).collect(),
             bounds: Bounds::default(),
         }
+    }
+
+    pub fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Creates a run of such tasks.

@@ -10,7 +10,7 @@ use super::bed::{Bed, success};
 use crate::{Created, NewRun};
 
 fn limited(bed: &Bed, on_overlap: OnOverlap, max_runs: u32) -> NewRun {
-    NewRun { concurrency: Concurrency { max_runs, on_overlap }, ..bed.plan(&[&[]]) }
+    NewRun { concurrency: Concurrency { max_runs, on_overlap, max_tasks: None }, ..bed.plan(&[&[]]) }
 }
 
 async fn create(bed: &Bed, on_overlap: OnOverlap, max_runs: u32) -> Created {

@@ -126,7 +126,7 @@ pub async fn cancel_and_resume(bed: &Bed) {
 }
 
 pub async fn resume_waits_for_its_place(bed: &Bed) {
-    let one_at_a_time = Concurrency { max_runs: 1, on_overlap: OnOverlap::Skip };
+    let one_at_a_time = Concurrency { max_runs: 1, on_overlap: OnOverlap::Skip, max_tasks: None };
     let plan = || NewRun { concurrency: one_at_a_time.clone(), ..bed.plan(&[&[]]) };
     let first = bed.store.create_run(plan()).await.expect("a run").run;
     bed.store.cancel_run(first, "a test").await.expect("a cancelled run");

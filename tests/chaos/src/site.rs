@@ -235,6 +235,8 @@ impl Creator {
             params: json!({}),
             interval: None,
             concurrency: compiled.pipeline.concurrency.clone(),
+            started_by: None,
+            priority: Default::default(),
             tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
             bounds: tidemill_store::Bounds::of(&compiled.pipeline),
         };

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tidemill_dag::{
     id::RunId,
     params,
-    spec::{Pipeline, RunPipeline},
+    spec::{Pipeline, Priority, RunPipeline},
     state::RunState,
     template::{self, Context, Interval, RunFacts},
     time::Timestamp,
@@ -119,6 +119,8 @@ async fn start(attempt: &Attempt<'_>, run: &RunPipeline, key: String) -> Result<
         params: Value::Object(params),
         interval: claimed.run.interval,
         concurrency: pipeline.concurrency.clone(),
+        started_by: claimed.run.started_by.clone(),
+        priority: Priority::default(),
         tasks: loaded.compiled.plan.tasks.iter().map(NewTask::from).collect(),
         bounds: Bounds { parent, depth, ..Bounds::of(pipeline) },
     };

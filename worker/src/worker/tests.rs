@@ -1,3 +1,4 @@
+mod approvals;
 mod bed;
 mod http;
 mod kinds;

@@ -1,13 +1,14 @@
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tidemill_store::TriggerKind;
 use utoipa::ToSchema;
 
 use crate::Api;
+use crate::auth::Caller;
 use crate::input::Body;
 use crate::problem::Problem;
 use crate::start::{self, Order};
@@ -42,10 +43,11 @@ pub(super) struct CreateBody {
 )]
 pub(super) async fn create(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     Body(body): Body<CreateBody>,
 ) -> Result<Response, Problem> {
-    start_run(&api, &body.pipeline, body.params, &headers).await
+    start_run(&api, &body.pipeline, body.params, (&caller, &headers)).await
 }
 
 /// Starts a run and answers with it. Who repeats a request with its key, because the answer got lost, gets the same
@@ -54,11 +56,11 @@ pub(super) async fn start_run(
     api: &Api,
     name: &str,
     params: Map<String, Value>,
-    headers: &HeaderMap,
+    (caller, headers): (&Caller, &HeaderMap),
 ) -> Result<Response, Problem> {
-    let key = idempotency_key(headers)?;
+    let key = idempotency_key(headers)?.map(|key| format!("api/{key}"));
     let compiled = start::active(&api.store, name, &api.workbench.names()).await?;
-    let order = Order { trigger: TriggerKind::Api, key: key.map(|k| format!("api/{k}")), data: Value::Null, params };
+    let order = Order { trigger: TriggerKind::Api, key, data: Value::Null, by: caller.named(), params };
     let created = start::start(&api.store, &compiled, order, (&*api.clock, &*api.chance)).await?;
     let run = RunView::from(api.store.run(created.run).await?);
     let head =

@@ -1,3 +1,4 @@
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -7,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::create::start_run;
 use crate::Api;
+use crate::auth::Caller;
 use crate::input::{At, Body};
 use crate::problem::Problem;
 use crate::view::RunView;
@@ -40,10 +42,11 @@ pub(super) struct RunBody {
 pub(super) async fn create_of(
     State(api): State<Api>,
     At(name): At<String>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     Body(body): Body<RunBody>,
 ) -> Result<Response, Problem> {
-    start_run(&api, &name, body.params, &headers).await
+    start_run(&api, &name, body.params, (&caller, &headers)).await
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ use crate::problem::Problem;
 pub(super) async fn explain(State(api): State<Api>, At(run): At<String>) -> Result<Json<Explained>, Problem> {
     let run = api.store.run(run_id(&run)?).await?;
     let tasks = api.store.tasks(run.id).await?;
-    Ok(Json(explain::run(&run, &tasks, api.clock.now())))
+    let around = explain::around(&api.store, &run, &tasks).await?;
+    Ok(Json(explain::run(&run, &tasks, &around, api.clock.now())))
 }
 
 #[cfg(test)]

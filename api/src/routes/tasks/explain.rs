@@ -21,7 +21,8 @@ pub(super) async fn explain(
     At((run, task)): At<(String, String)>,
 ) -> Result<Json<Explained>, Problem> {
     let (task, all) = find(&api, &run, &task).await?;
-    Ok(Json(explain::task(&task, &all, api.clock.now())))
+    let around = explain::around(&api.store, &api.store.run(task.run).await?, &all).await?;
+    Ok(Json(explain::task(&task, &all, &around, api.clock.now())))
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ impl Memory {
 
     fn admit(&self, work: &mut Work, pipeline: usize) -> Result<(), IllegalMove> {
         let running = u32::try_from(self.in_state(work, pipeline, RunState::Running).len()).unwrap_or(u32::MAX);
-        let places = may_start(&self.pipelines[pipeline].concurrency, running);
+        let places = may_start(&self.pipelines[pipeline].concurrency, running, false);
         for run in self.in_state(work, pipeline, RunState::Queued).into_iter().take(places as usize) {
             work.give_runs([run])?;
             work.apply_run(run.id, RunEvent::Admit)?;
@@ -212,7 +212,7 @@ impl Door for Memory {
         let mut work = self.begin(&[]);
         let count = |state| u32::try_from(self.in_state(&work, order.pipeline, state).len()).unwrap_or(u32::MAX);
         let pipeline = &self.pipelines[order.pipeline];
-        let arrival = arrive(&pipeline.concurrency, count(RunState::Running), count(RunState::Queued));
+        let arrival = arrive(&pipeline.concurrency, count(RunState::Running), count(RunState::Queued), false);
         let id = RunId::from_parts(self.wire.now(), self.wire.bits());
         let size = |n: usize| u32::try_from(n).expect("a small plan");
         let view = RunView::first(id, size(pipeline.tasks.len()));
@@ -357,6 +357,7 @@ impl Door for Memory {
                 pipeline: pipeline.name.clone(),
                 max_runs: limited.then_some(pipeline.concurrency.max_runs),
                 trigger_key: run.key.clone(),
+                paused: false,
             }
         };
         Ok(World {

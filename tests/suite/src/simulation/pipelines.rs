@@ -86,7 +86,8 @@ fn pipeline(name: String, dice: &mut Dice) -> Pipeline {
     let size = 1 + dice.below(most);
     let density = dice.pick(&[80, 200, 500]);
     let overlap = [OnOverlap::Queue, OnOverlap::Queue, OnOverlap::Skip, OnOverlap::CancelRunning, OnOverlap::Allow];
-    let concurrency = Concurrency { max_runs: dice.pick(&[1, 1, 2, 3]), on_overlap: dice.pick(&overlap) };
+    let concurrency =
+        Concurrency { max_runs: dice.pick(&[1, 1, 2, 3]), on_overlap: dice.pick(&overlap), max_tasks: None };
     let kind = dice.pick(&[100, 300, 700]);
     let tasks = (0..size).map(|n| task(n, density, kind, dice)).collect();
     Pipeline { name, concurrency, tasks }

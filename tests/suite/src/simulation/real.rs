@@ -99,6 +99,8 @@ impl Real {
             params: json!({}),
             interval: None,
             concurrency: pipeline.concurrency.clone(),
+            started_by: None,
+            priority: Default::default(),
             tasks: tasks.collect(),
             bounds: Bounds::default(),
         }

@@ -156,6 +156,8 @@ impl Bed {
             params: Value::Object(params),
             interval: None,
             concurrency: compiled.pipeline.concurrency.clone(),
+            started_by: None,
+            priority: Default::default(),
             tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
             bounds: Bounds::of(&compiled.pipeline),
         };
