@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod rows;
+pub mod shop;
 
 use std::{
     path::{Path, PathBuf},
