@@ -4,6 +4,7 @@ mod cold;
 mod crowds;
 mod decisions;
 mod floors;
+mod front;
 mod killed;
 mod workloads;
 

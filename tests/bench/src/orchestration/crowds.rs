@@ -2,11 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tidemill_dag::{compile::Compiled, state::RunState};
-use tidemill_store::{Page, RunFilter};
-use tokio::task::JoinSet;
-
-use super::fresh;
+use super::{fresh, front::Front};
 use crate::{Options, Outcome, ground::Ground, site::Site, table::Line};
 
 /// Lengths of lists, with our goals.
@@ -14,7 +10,7 @@ const LISTS: [(usize, &str); 2] = [(100, "0.5"), (10_000, "15")];
 
 /// Runs a minute, and for how long.
 const PER_MINUTE: u32 = 10_000;
-const SECONDS: u32 = 10;
+const SECONDS: u64 = 10;
 
 /// What is wanted of the two.
 pub async fn measure(options: &Options, ground: &Ground) -> Outcome<Vec<Line>> {
@@ -25,7 +21,7 @@ pub async fn measure(options: &Options, ground: &Ground) -> Outcome<Vec<Line>> {
         }
     }
     if options.wants("crowd") {
-        lines.push(stream(options, ground).await?);
+        lines.extend(stream(options, ground).await?);
     }
     Ok(lines)
 }
@@ -49,45 +45,29 @@ async fn list(options: &Options, ground: &Ground, items: usize) -> Outcome<Line>
     Ok(Line::new("foreach", format!("a list of {items}, each item a no-op task, 64 slots"), "s", &samples))
 }
 
-/// Kestra's public scenario 1 without its HTTP request: runs of two trivial tasks come at a steady rate, whether those before
-/// them are done or not.
-async fn stream(options: &Options, ground: &Ground) -> Outcome<Line> {
+/// Kestra's public scenario 1: signed webhooks at a steady rate, whether the runs before them are done or not, each starting a
+/// run of two trivial tasks.
+async fn stream(options: &Options, ground: &Ground) -> Outcome<Vec<Line>> {
     let folder = fresh(options)?;
     let site = Site::open(ground, folder.path(), Some(64), &options.python).await?;
-    let text = "pipeline: two\nconcurrency: {max_runs: 1000, on_overlap: allow}\ntasks:\n  a: {wait: {for: 0s}}\n  \
-                b: {wait: {for: 0s}, needs: [a]}\n";
-    let compiled = site.save(text).await?;
-    site.run(&compiled).await?;
-    offer(&site, &compiled).await?;
+    let front = Front::open(&site, folder.path()).await?;
+    front.tell("warm").await?;
     site.until_idle().await?;
-    let filter = RunFilter { states: vec![RunState::Succeeded], ..RunFilter::default() };
-    let (mut samples, mut before) = (Vec::new(), None);
-    loop {
-        let page = site.store.runs(&filter, Page { before, limit: 1_000 }).await?;
-        let took = page.iter().filter_map(|run| Some(run.finished_at?.since(run.created_at).as_secs_f64() * 1e3));
-        samples.extend(took);
-        match page.last() {
-            Some(last) => before = Some(last.id),
-            None => break,
-        }
+    let told = front.tell_steadily(PER_MINUTE, Duration::from_secs(SECONDS)).await?;
+    site.until_idle().await?;
+    let (mut whole, mut answers) = (Vec::new(), Vec::new());
+    for one in told {
+        let run = crate::site::succeeded(site.store.run(one.run).await?)?;
+        let finished = run.finished_at.ok_or("a run that ended has no end")?;
+        whole.push(finished.since(one.sent).as_secs_f64() * 1e3);
+        answers.push(one.answered.as_secs_f64() * 1e3);
     }
+    front.close().await?;
     site.close().await?;
-    let what = format!("{PER_MINUTE} runs a minute of two no-op tasks, from created to finished");
-    Ok(Line::new("crowd", what, "ms", &samples).beside("p99 300", "Kestra 276 at 3,500 a minute, then collapse"))
-}
-
-async fn offer(site: &Site, compiled: &Compiled) -> Outcome<()> {
-    let mut asked = JoinSet::new();
-    let every = Duration::from_secs(60) / PER_MINUTE;
-    let begun = Instant::now();
-    for n in 0..PER_MINUTE * SECONDS / 60 {
-        let due = every * n;
-        tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
-        let (store, run) = (site.store.clone(), site.new_run(compiled));
-        asked.spawn(async move { store.create_run(run).await });
-    }
-    while let Some(created) = asked.join_next().await {
-        created??;
-    }
-    Ok(())
+    let what = |part: &str| format!("{PER_MINUTE} webhooks a minute, a run of two no-op tasks each: {part}");
+    let peer = "Kestra 276 at 3,500 a minute, then collapse";
+    Ok(vec![
+        Line::new("crowd", what("from sent to finished"), "ms", &whole).beside("p99 300", peer),
+        Line::new("crowd", what("until the sender has its answer"), "ms", &answers),
+    ])
 }
