@@ -11,6 +11,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidemill_dag::codes::tm11;
+use tidemill_dag::time::Span;
 
 pub use endpoint::Endpoint;
 pub use minilm::MiniLm;
@@ -32,7 +33,7 @@ pub enum EmbeddingSection {
 }
 
 /// A server with embeddings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointSection {
     /// Its address up to and without `/embeddings`, as `http://127.0.0.1:8080/v1`.
@@ -42,6 +43,13 @@ pub struct EndpointSection {
     /// Its key, as `${env:EMBEDDINGS_KEY}`.
     #[serde(default)]
     pub key: Option<Place>,
+    /// How long a vector may take. A look-up that waits longer costs more than it can save: the request goes out instead.
+    #[serde(default = "patience")]
+    pub timeout: Span,
+}
+
+const fn patience() -> Span {
+    Span::seconds(2)
 }
 
 /// Why there is no vector.

@@ -398,7 +398,8 @@ fn a_bound_belongs_to_its_embedding() {
 async fn an_embedding_without_a_measured_bound_serves_nothing_and_one_that_is_down_is_a_miss() {
     let mut section = CacheSection::default();
     let url = "http://127.0.0.1:9/v1".to_owned();
-    section.semantic.embedding = EmbeddingSection::Endpoint(EndpointSection { url, model: "m".into(), key: None });
+    section.semantic.embedding =
+        EmbeddingSection::Endpoint(EndpointSection { url, model: "m".into(), key: None, timeout: Span::seconds(2) });
     let (cache, _) = open(section);
     assert_eq!((&*cache.embedding(), cache.serve_above), ("endpoint-m", None));
     learn(&cache, &caller(), "q", "exact still works").await;

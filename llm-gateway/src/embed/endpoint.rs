@@ -15,8 +15,6 @@ use serde::Deserialize;
 use super::{EmbedError, EndpointSection};
 use crate::secret::Secret;
 
-/// A look-up that waits longer than this costs more than it can save.
-const PATIENCE: Duration = Duration::from_secs(2);
 const MOST_BYTES: usize = 1 << 20;
 
 /// A server, its model and its key.
@@ -25,6 +23,7 @@ pub struct Endpoint {
     address: Uri,
     model: String,
     key: Option<Secret>,
+    timeout: Duration,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
@@ -54,7 +53,8 @@ impl Endpoint {
             section.key.as_ref().map(|place| place.read().map_err(|error| failed(error.to_string()))).transpose()?;
         let tls = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| failed(error.to_string()))?;
         let client = Client::builder(TokioExecutor::new()).build(tls.https_or_http().enable_http1().build());
-        Ok(Self { name: format!("endpoint-{}", section.model), address, model: section.model.clone(), key, client })
+        let (name, model) = (format!("endpoint-{}", section.model), section.model.clone());
+        Ok(Self { name, address, model, key, timeout: section.timeout.0, client })
     }
 
     /// `endpoint-` and the model.
@@ -68,7 +68,7 @@ impl Endpoint {
     /// The server is not there, is slow, or answers with something else.
     pub async fn embed(&self, text: &str) -> Result<Vec<f32>, EmbedError> {
         let failed = |reason: &str| EmbedError::Endpoint { url: self.address.to_string(), reason: reason.to_owned() };
-        match tokio::time::timeout(PATIENCE, self.ask(text)).await {
+        match tokio::time::timeout(self.timeout, self.ask(text)).await {
             Ok(Ok(mut vector)) if !vector.is_empty() && vector.iter().all(|x| x.is_finite()) => {
                 super::normalise(&mut vector);
                 Ok(vector)

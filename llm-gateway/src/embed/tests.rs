@@ -5,6 +5,11 @@ fn vector(text: &str) -> Vec<f32> {
     ngrams::embed(&Canonical::read(text))
 }
 
+fn endpoint(url: &str) -> EndpointSection {
+    let text = format!("{{\"url\": \"{url}\", \"model\": \"m\"}}");
+    serde_json::from_str(&text).expect("a section")
+}
+
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
@@ -39,14 +44,14 @@ fn what_cannot_be_opened_says_why() {
         Embedding::open(&EmbeddingSection::Minilm("/nonexistent".to_owned())).err().expect("there is no model");
     assert_eq!(missing.code(), "TM1152");
     assert!(missing.to_string().contains("config.json"), "{missing}");
-    let odd = EndpointSection { url: "nowhere".to_owned(), ..EndpointSection::default() };
+    let odd = endpoint("nowhere");
     assert!(Embedding::open(&EmbeddingSection::Endpoint(odd)).is_err());
 }
 
 #[test]
 fn only_known_embeddings_have_a_bound() {
     assert!(Embedding::Ngrams.calibrated().is_some());
-    let section = EndpointSection { url: "http://127.0.0.1:1/v1".to_owned(), model: "m".to_owned(), key: None };
-    let endpoint = Embedding::open(&EmbeddingSection::Endpoint(section)).expect("is an address");
+    let endpoint =
+        Embedding::open(&EmbeddingSection::Endpoint(endpoint("http://127.0.0.1:1/v1"))).expect("is an address");
     assert_eq!((endpoint.name(), endpoint.calibrated()), ("endpoint-m", None));
 }

@@ -1,24 +1,25 @@
 //! Privacy and cache on the way through the server.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use tidemill_llm_gateway::Outside;
 use tidemill_testkit::{ManualClock, SeededChance};
 
 use crate::stage::{Response, Stage, config, until};
-use crate::upstream::{Seen, Step, Upstream, answer, chunk, json_answer, stream_end, stream_head};
+use crate::upstream::{Seen, Step, Upstream, answer, chunk, json_answer, plain, stream_end, stream_head};
 
-const NAMESPACE: (&str, &str) = ("x-tidemill-cache-namespace", "tests");
+pub const NAMESPACE: (&str, &str) = ("x-tidemill-cache-namespace", "tests");
 
 /// A gateway with the privacy and the cache of its configuration.
-async fn stage(url: &str, more: Value) -> Stage {
+pub async fn stage(url: &str, more: Value) -> Stage {
     let (config, clock) = (config(url, more), ManualClock::default());
     let outside = Outside::of(&config, Arc::new(clock.clone()), Arc::new(SeededChance::new(1))).expect("opens");
     Stage::with(config, outside, clock).await
 }
 
-async fn ask(stage: &Stage, question: &str, headers: &[(&str, &str)], stream: bool) -> Response {
+pub async fn ask(stage: &Stage, question: &str, headers: &[(&str, &str)], stream: bool) -> Response {
     let messages = json!([{"role": "user", "content": question}]);
     let body = json!({"model": "m", "temperature": 0, "stream": stream, "messages": messages});
     let headers = [&[("content-type", "application/json")], headers].concat();
@@ -31,7 +32,7 @@ fn question(seen: &Seen) -> String {
 }
 
 /// Says what it was asked; a stream comes letter by letter.
-fn echo(seen: &Seen) -> Vec<Step> {
+pub fn echo(seen: &Seen) -> Vec<Step> {
     let said = format!("You said: {}", question(seen));
     if !seen.streams() {
         return json_answer(200, &answer(&said, 10, 5));
@@ -42,7 +43,7 @@ fn echo(seen: &Seen) -> Vec<Step> {
     steps
 }
 
-fn said(response: &Response) -> String {
+pub fn said(response: &Response) -> String {
     response.json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned()
 }
 
@@ -83,6 +84,56 @@ async fn answers_are_kept_replayed_and_served_to_near_requests() {
     let nowhere = ask(&stage, "Show the top 10 customers", &[], false).await;
     assert_eq!((nowhere.header("x-tidemill-cache"), nowhere.header("x-tidemill-embedding")), (Some("off"), None));
     assert_eq!(upstream.calls(), 3);
+}
+
+/// Asks until the answer is kept.
+pub async fn keep(stage: &Stage, question: &str) -> String {
+    let first = said(&ask(stage, question, &[NAMESPACE], false).await);
+    let kept = || async { stage.send("GET", "/gateway/status", &[], "").await.json()["cache"]["counts"]["kept"] == 1 };
+    while !kept().await {
+        tokio::task::yield_now().await;
+    }
+    first
+}
+
+/// The vectors of a server find near requests; while it is away, requests are answered by the provider.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_embeddings_finds_near_requests() {
+    let away = Arc::new(AtomicBool::new(false));
+    let is_away = Arc::clone(&away);
+    let vectors = Upstream::start(move |seen| {
+        assert_eq!((seen.path.as_str(), &seen.body["model"]), ("/v1/embeddings", &json!("e")));
+        let text = seen.body["input"][0].as_str().unwrap_or_default().to_owned();
+        let row = json!({"object": "embedding", "index": 0, "embedding": [2.0, text.len() as f64 / 1e3, 0.0]});
+        match is_away.load(Ordering::SeqCst) {
+            true => plain(500, "text/plain", "", b""),
+            false => json_answer(200, &json!({"object": "list", "model": "e", "data": [row]})),
+        }
+    })
+    .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("key");
+    std::fs::write(&key, "emb-secret").expect("written");
+    let endpoint =
+        json!({"url": format!("{}/v1", vectors.url()), "model": "e", "key": format!("${{file:{}}}", key.display())});
+    let semantic =
+        json!({"embedding": {"endpoint": endpoint}, "serve_above": 0.9, "calibrated_for": "endpoint-e", "shadow": 0.0});
+    let upstream = Upstream::start(|seen| echo(&seen)).await;
+    let stage = stage(&upstream.url(), json!({"cache": {"semantic": semantic}})).await;
+    let first = keep(&stage, "Show the top 10 customers").await;
+    let near = ask(&stage, "Hi, please display the top ten customers", &[NAMESPACE], false).await;
+    assert_eq!((near.header("x-tidemill-cache"), said(&near)), (Some("semantic"), first));
+    assert_eq!(near.header("x-tidemill-embedding"), Some("endpoint-e"));
+    assert_eq!(vectors.last().header("authorization"), Some("Bearer emb-secret"));
+    // As near as the other, and yet another question: the guard decides.
+    let other = ask(&stage, "Show the top 11 customers", &[NAMESPACE], false).await;
+    assert_eq!(said(&other), "You said: Show the top 11 customers");
+    away.store(true, Ordering::SeqCst);
+    let answered = ask(&stage, "Please show me the top ten customers", &[NAMESPACE], false).await;
+    assert_eq!((answered.status, answered.header("x-tidemill-cache")), (200, Some("miss")));
+    let status = stage.send("GET", "/gateway/status", &[], "").await;
+    assert!(status.json()["cache"]["counts"]["failures"].as_u64() > Some(0), "{}", status.text());
+    assert!(!status.text().contains("emb-secret"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
+use crate::kept;
 use crate::stage::{Stage, config};
+use crate::upstream::Upstream;
 
 /// A machine may be busy with other things.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -187,4 +189,17 @@ async fn a_real_model_makes_vectors() {
     let (near, far) = (cosine(&vectors[0], &vectors[1]), cosine(&vectors[0], &vectors[2]));
     println!("counted: real model, embeddings: {} numbers, near {near:.3}, far {far:.3}", vectors[0].len());
     assert!(vectors[0].len() > 100 && near > far);
+
+    // And the cache finds near requests by the vectors of a real model.
+    let url = format!("http://127.0.0.1:{}/v1", llama.port);
+    let endpoint = json!({"endpoint": {"url": url, "model": "smollm2", "timeout": "60s"}});
+    let semantic =
+        json!({"embedding": endpoint, "serve_above": 0.85, "calibrated_for": "endpoint-smollm2", "shadow": 0.0});
+    let upstream = Upstream::start(|seen| kept::echo(&seen)).await;
+    let stage = kept::stage(&upstream.url(), json!({"cache": {"semantic": semantic}})).await;
+    let first = kept::keep(&stage, "Show the top 10 customers of the last month").await;
+    let near =
+        kept::ask(&stage, "Please show the top ten customers of the last month", &[kept::NAMESPACE], false).await;
+    assert_eq!(near.header("x-tidemill-embedding"), Some("endpoint-smollm2"));
+    assert_eq!((near.header("x-tidemill-cache"), kept::said(&near)), (Some("semantic"), first));
 }
