@@ -250,6 +250,7 @@ impl Shared {
                     provider: &deployment.provider_name,
                     context: deployment.context,
                     embeds: deployment.embeds,
+                    tags: &deployment.tags,
                     cost: deployment.price(now).bound(tokens.1, output),
                     rests: match deployment.breaker().would(now) {
                         Permission::Go => None,

@@ -26,6 +26,8 @@ pub struct Choice<'d> {
     pub context: u64,
     /// Whether it makes vectors.
     pub embeds: bool,
+    /// What it is good at.
+    pub tags: &'d [String],
     /// What this request may cost there at most.
     pub cost: u64,
     /// How long its breaker still keeps calls away.
@@ -91,17 +93,20 @@ pub fn plan(
     } else if let Some(route) = routes.get(ask.model) {
         plan.route = Some(ask.model.to_owned());
         plan.hedge_after = route.hedge_after.map(|span| span.0);
-        let mut shares = &route.shares;
+        let placed = |share: &Share| at(&share.deployment).map(|place| (place, share.weight));
+        let mut shares: Vec<(usize, u32)> = route.shares.iter().filter_map(placed).collect();
         if !route.rules.is_empty() {
             let signals = signals();
             if let Some(rule) = route.rules.iter().find(|rule| holds(&rule.when, &signals, ask.caller)) {
                 plan.rule = Some(rule.name.clone());
-                shares = &rule.shares;
+                shares = match rule.tagged.is_empty() {
+                    true => rule.shares.iter().filter_map(placed).collect(),
+                    false => tagged(choices, &rule.tagged),
+                };
             }
         }
-        let placed = |share: &Share| at(&share.deployment).map(|place| (place, share.weight));
         let fallbacks = route.fallbacks.iter().filter_map(|name| at(name)).collect();
-        (shares.iter().filter_map(placed).collect(), fallbacks, route.order)
+        (shares, fallbacks, route.order)
     } else {
         let same = choices.iter().enumerate().filter(|(_, choice)| choice.model == ask.model);
         (same.map(|(place, _)| (place, 1)).collect(), Vec::new(), Order::Weighted)
@@ -112,6 +117,12 @@ pub fn plan(
     let mut order = ordered(choices, shares, order, draw);
     order.extend(fallbacks.into_iter().filter(|place| !order.contains(place)).collect::<Vec<_>>());
     keep(choices, ask, order, plan)
+}
+
+/// Those with all of some tags, in equal shares.
+fn tagged(choices: &[Choice<'_>], tags: &[String]) -> Vec<(usize, u32)> {
+    let has = |choice: &Choice<'_>| tags.iter().all(|tag| choice.tags.contains(tag));
+    choices.iter().enumerate().filter(|(_, choice)| has(choice)).map(|(place, _)| (place, 1)).collect()
 }
 
 /// Those that share calls, in the order in which they are tried.

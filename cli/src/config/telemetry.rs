@@ -7,7 +7,7 @@ use tidemill_telemetry::ClickHouseConfig;
 use crate::error::CliError;
 use crate::secret;
 
-/// How runs, tasks and waits are recorded, and where metrics are shown.
+/// How runs, tasks, waits and calls of models are recorded, and where metrics are shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetrySection {

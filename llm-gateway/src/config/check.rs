@@ -1,6 +1,6 @@
 //! What no type can say: names that must exist, numbers that must be possible.
 
-use super::GatewayConfig;
+use super::{DeploymentSection, GatewayConfig};
 use crate::error::GatewayError;
 use crate::route::SCRIPTS;
 
@@ -30,8 +30,14 @@ pub fn check(config: &GatewayConfig) -> Result<(), GatewayError> {
             }
         }
         for (number, rule) in rules {
-            if rule.shares.is_empty() {
-                return wrong(at(&format!("rules.{number}.use")), "it names no deployment".to_owned());
+            if rule.shares.is_empty() == rule.tagged.is_empty() {
+                let reason = "it names its deployments either with `use` or with `tagged`".to_owned();
+                return wrong(at(&format!("rules.{number}.use")), reason);
+            }
+            let has = |section: &DeploymentSection| rule.tagged.iter().all(|tag| section.tags.contains(tag));
+            if !config.deployments.values().any(has) {
+                let tags = rule.tagged.join(", ");
+                return wrong(at(&format!("rules.{number}.tagged")), format!("no deployment has the tags {tags}"));
             }
             if let Some(script) = rule.when.scripts.iter().find(|script| !SCRIPTS.contains(&script.as_str())) {
                 let known = SCRIPTS.join(", ");

@@ -91,7 +91,7 @@ pub struct DeploymentSection {
     pub queue: usize,
     /// Whether it makes vectors of texts and no answers.
     pub embeds: bool,
-    /// What it is good at; rules may ask for it.
+    /// What it is good at, as `[sql, german]`; rules ask for it with `tagged`.
     pub tags: Vec<String>,
 }
 

@@ -31,6 +31,8 @@ pub struct RuleSection {
     /// Deployments that share the calls then.
     #[serde(rename = "use")]
     pub shares: Vec<Share>,
+    /// In place of `use`: whichever deployments have all of these tags share the calls.
+    pub tagged: Vec<String>,
 }
 
 /// A deployment's share of calls.

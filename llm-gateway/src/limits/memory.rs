@@ -18,21 +18,25 @@ pub struct MemoryLedger {
 }
 
 struct State {
-    counters: HashMap<Meter, Counter>,
+    /// Where the counter of a meter is: a meter is a long key, and looked up once for each step.
+    places: HashMap<Meter, usize>,
+    counters: Vec<Counter>,
+    free: Vec<usize>,
     /// At so many, idle ones are let go.
     sweep_at: usize,
 }
 
 impl std::fmt::Debug for MemoryLedger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MemoryLedger({} counters)", self.state().counters.len())
+        write!(f, "MemoryLedger({} counters)", self.state().places.len())
     }
 }
 
 impl MemoryLedger {
     /// Empty.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::new(State { counters: HashMap::new(), sweep_at: FEW }) }
+        let state = State { places: HashMap::new(), counters: Vec::new(), free: Vec::new(), sweep_at: FEW };
+        Self { clock, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -48,10 +52,12 @@ impl MemoryLedger {
         let now = self.clock.now().as_millis();
         let mut state = self.state();
         state.sweep(now);
-        let mut standing = Vec::with_capacity(limits.len());
+        let (mut standing, mut places) = (Vec::with_capacity(limits.len()), Vec::with_capacity(limits.len()));
         for Limit { meter, cap } in limits {
             let wanted = amount.of(meter.measure);
-            let counter = state.counter(meter);
+            let place = state.place(meter);
+            places.push(place);
+            let counter = &mut state.counters[place];
             let used = counter.used(meter.per, now);
             let after = used.saturating_add(wanted);
             if after > *cap {
@@ -61,8 +67,8 @@ impl MemoryLedger {
             let reset = meter.per.map(|per| per + per / 60);
             standing.push(Standing { measure: meter.measure, cap: *cap, left: cap - after, reset });
         }
-        for Limit { meter, .. } in limits {
-            state.counter(meter).reserve(amount.of(meter.measure));
+        for (place, Limit { meter, .. }) in places.into_iter().zip(limits) {
+            state.counters[place].reserve(amount.of(meter.measure));
         }
         Ok(standing)
     }
@@ -73,30 +79,45 @@ impl MemoryLedger {
         let mut state = self.state();
         for Limit { meter, .. } in limits {
             let measure = meter.measure;
-            state.counter(meter).settle(meter.per, now, reserved.of(measure), actual.of(measure));
+            let place = state.place(meter);
+            state.counters[place].settle(meter.per, now, reserved.of(measure), actual.of(measure));
         }
     }
 
     /// Spent and reserved, for a look from outside.
     pub fn used(&self, meter: &Meter) -> u64 {
         let now = self.clock.now().as_millis();
-        self.state().counters.get_mut(meter).map_or(0, |counter| counter.used(meter.per, now))
+        let mut state = self.state();
+        let place = state.places.get(meter).copied();
+        place.map_or(0, |place| state.counters[place].used(meter.per, now))
     }
 }
 
 impl State {
-    fn counter(&mut self, meter: &Meter) -> &mut Counter {
-        // Two look-ups on the common path are cheaper than cloning the key for `entry`.
-        if !self.counters.contains_key(meter) {
-            self.counters.insert(meter.clone(), Counter::default());
+    fn place(&mut self, meter: &Meter) -> usize {
+        if let Some(place) = self.places.get(meter) {
+            return *place;
         }
-        self.counters.get_mut(meter).unwrap_or_else(|| unreachable!("it was put there"))
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.counters.push(Counter::default());
+            self.counters.len() - 1
+        });
+        self.places.insert(meter.clone(), place);
+        place
     }
 
     fn sweep(&mut self, now: i64) {
-        if self.counters.len() >= self.sweep_at {
-            self.counters.retain(|meter, counter| !counter.idle(meter.per, now));
-            self.sweep_at = (self.counters.len() * 2).max(FEW);
+        let Self { places, counters, free, sweep_at } = self;
+        if places.len() >= *sweep_at {
+            places.retain(|meter, place| {
+                let stays = !counters[*place].idle(meter.per, now);
+                if !stays {
+                    counters[*place] = Counter::default();
+                    free.push(*place);
+                }
+                stays
+            });
+            *sweep_at = (places.len() * 2).max(FEW);
         }
     }
 }

@@ -11,7 +11,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Finding>) {
 }
 
 fn emails(text: &str, found: &mut Vec<Finding>) {
-    for (at, _) in text.match_indices('@') {
+    for at in memchr::memchr_iter(b'@', text.as_bytes()) {
         let local = text[..at]
             .char_indices()
             .rev()
@@ -43,10 +43,15 @@ fn words(text: &str, found: &mut Vec<Finding>) {
             at += 1;
             continue;
         }
-        let length = bytes[at..].iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+        let (mut end, mut digits) = (at, false);
+        while bytes.get(end).is_some_and(u8::is_ascii_alphanumeric) {
+            digits |= bytes[end].is_ascii_digit();
+            end += 1;
+        }
         let glued = at > 0 && (matches!(bytes[at - 1], b'_' | b'@') || bytes[at - 1] >= 0x80);
-        let end = at + length;
-        if !glued && length <= 34 {
+        // Most words have no digit in them and none behind them.
+        let numbered = digits || (end - at == 2 && bytes.get(end + 1).is_some_and(u8::is_ascii_digit));
+        if numbered && !glued && end - at <= 34 {
             word(text, at, end, found);
         }
         if bytes.get(end) == Some(&b':') {

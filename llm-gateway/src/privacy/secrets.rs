@@ -1,5 +1,7 @@
 //! Keys, tokens and passwords: by the prefixes that issuers give them, by the word before them, by their randomness.
 
+use memchr::memmem;
+
 use super::detect::{Finding, Kind};
 
 /// Prefix, least length after it, name.
@@ -84,7 +86,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Finding>) {
 
 /// `-----BEGIN … PRIVATE KEY-----` to its end, or to the end of the text.
 fn blocks(text: &str, found: &mut Vec<Finding>) {
-    for (at, _) in text.match_indices("-----BEGIN ") {
+    for at in memmem::find_iter(text.as_bytes(), b"-----BEGIN ") {
         let head = text[at..].lines().next().unwrap_or_default();
         if head.contains("PRIVATE KEY") {
             let end = text[at + 11..].find("-----END ").map_or(text.len(), |place| {
@@ -98,7 +100,7 @@ fn blocks(text: &str, found: &mut Vec<Finding>) {
 
 /// `scheme://user:password@host`.
 fn url_passwords(text: &str, found: &mut Vec<Finding>) {
-    for (at, _) in text.match_indices("://") {
+    for at in memmem::find_iter(text.as_bytes(), b"://") {
         let rest = &text[at + 3..];
         let end = rest
             .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '<' | '>' | '`'))
@@ -207,7 +209,10 @@ fn assignments(text: &str, found: &mut Vec<Finding>) {
             bytes[at..].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')).count();
         let (name, end) = (&text[at..at + length], at + length);
         at = end;
-        if (3..=64).contains(&length) {
+        // What follows most words can begin no value.
+        let follows = bytes[end..].iter().find(|b| !matches!(b, b'"' | b'\'' | b' '));
+        let may = matches!(follows, Some(b'=' | b':' | b'i' | b'e' | b'w')) || name.starts_with(['b', 'B']);
+        if may && (3..=64).contains(&length) {
             assignment(text, name, end, found);
         }
     }

@@ -5,7 +5,7 @@ use crate::config::{RuleSection, WhenSection};
 use crate::request::Request;
 
 fn choice(name: &'static str) -> Choice<'static> {
-    Choice { name, model: name, provider: "p", context: 1_000, embeds: false, cost: 5, rests: None }
+    Choice { name, model: name, provider: "p", context: 1_000, embeds: false, tags: &[], cost: 5, rests: None }
 }
 
 fn share(deployment: &str, weight: u32) -> Share {
@@ -46,7 +46,12 @@ fn weights_share_calls_and_zero_waits_for_the_others() {
 fn the_first_rule_that_holds_chooses_and_others_keep_the_default() {
     let choices = [choice("small"), choice("large")];
     let mut routes = route(vec![share("small", 1)], &[]);
-    let rule = |name: &str, when: WhenSection| RuleSection { name: name.into(), when, shares: vec![share("large", 1)] };
+    let rule = |name: &str, when: WhenSection| RuleSection {
+        name: name.into(),
+        when,
+        shares: vec![share("large", 1)],
+        tagged: Vec::new(),
+    };
     let when = |tokens| WhenSection { min_tokens: Some(tokens), ..WhenSection::default() };
     let coded = WhenSection { code: Some(true), task: vec!["sql".into()], ..WhenSection::default() };
     routes.get_mut("auto").expect("it").rules = vec![rule("code", coded), rule("long", when(100))];
@@ -61,6 +66,23 @@ fn the_first_rule_that_holds_chooses_and_others_keep_the_default() {
     assert_eq!(go("```x```", 5, None), (String::new(), "small"), "both conditions must hold");
     assert_eq!(go("```x```", 5, Some("sql")), ("code".into(), "large"));
     assert_eq!(go("hello", 100, Some("sql")), ("long".into(), "large"));
+}
+
+#[test]
+fn a_rule_may_ask_for_what_a_deployment_is_good_at() {
+    let tags = |tags: &[&str]| -> &'static [String] { Vec::leak(tags.iter().map(|tag| (*tag).to_owned()).collect()) };
+    let mut choices = [choice("plain"), choice("sql"), choice("both"), choice("all")];
+    choices[1].tags = tags(&["sql"]);
+    choices[2].tags = tags(&["german", "sql"]);
+    choices[3].tags = tags(&["german", "sql", "law"]);
+    choices[2].cost = 1;
+    let mut routes = route(vec![share("plain", 1)], &["plain"]);
+    let route = routes.get_mut("auto").expect("it");
+    route.order = Order::Cheapest;
+    route.rules = vec![RuleSection { tagged: vec!["sql".into(), "german".into()], ..RuleSection::default() }];
+    let caller = Caller::of("t");
+    let plan = plan(&choices, &routes, &ask(&caller), Signals::default, || 0.5).expect("a plan");
+    assert_eq!(names(&choices, &plan), ["both", "all", "plain"]);
 }
 
 #[test]

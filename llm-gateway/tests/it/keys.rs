@@ -92,12 +92,14 @@ async fn without_keys_other_sites_are_not_answered() {
 
 /// What docs/gateway.md shows can be used as it stands.
 #[test]
-fn the_example_of_the_page_is_a_configuration() {
+fn the_examples_are_configurations() {
     let page = include_str!("../../../docs/gateway.md");
-    let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
-    let (mut value, _) = tidemill_dag::read::document(example).expect("YAML");
-    let config: tidemill_llm_gateway::GatewayConfig =
-        serde_json::from_value(value["gateway"].take()).expect("settings");
-    tidemill_llm_gateway::config::check(&config).expect("no contradiction");
-    assert_eq!(config.routes["auto"].rules.len(), 2);
+    let page = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    for example in [page, include_str!("../../../examples/gateway/tidemill.yaml")] {
+        let (mut value, _) = tidemill_dag::read::document(example).expect("YAML");
+        let config: tidemill_llm_gateway::GatewayConfig =
+            serde_json::from_value(value["gateway"].take()).expect("settings");
+        tidemill_llm_gateway::config::check(&config).expect("no contradiction");
+        assert_eq!(config.routes["auto"].rules.len(), 2);
+    }
 }

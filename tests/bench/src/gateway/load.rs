@@ -70,10 +70,10 @@ impl Target {
         on_own_thread(async move {
             let mut stream = connect(address).await?;
             let (mut buffer, mut all) = (Vec::with_capacity(8_192), Vec::new());
-            for number_of in 0..requests + 200 {
+            for turn in 0..requests + 200 {
                 exchange(&mut stream, &request, &mut buffer).await?;
                 let millis = number(&buffer, "x-tidemill-overhead-ms").ok_or("it does not say how long it took")?;
-                all.extend((number_of >= 200).then_some(millis * 1e3));
+                all.extend((turn >= 200).then_some(millis * 1e3));
             }
             Ok(all)
         })
@@ -209,6 +209,9 @@ async fn frames(stream: &mut TcpStream) -> Outcome<Arrivals> {
     loop {
         if stream.read_buf(&mut buffer).await? == 0 {
             return Err("the stream closed in the middle".into());
+        }
+        if !buffer.starts_with(b"HTTP/1.1 200") {
+            return Err(format!("no stream: {}", String::from_utf8_lossy(&buffer[..buffer.len().min(300)])).into());
         }
         let (now, here) = (Instant::now(), clock.now().0);
         while let Some(at) = buffer[looked..].windows(WORD.len()).position(|part| part == WORD) {
