@@ -25,6 +25,12 @@ pub enum List {
     Events,
     /// Lines of a run.
     Logs,
+    /// Dead letters, newest first.
+    Letters,
+    /// Backfills, newest first.
+    Backfills,
+    /// Partitions of a backfill, in their order.
+    Partitions,
 }
 
 impl List {
@@ -36,6 +42,9 @@ impl List {
             Self::Runs => "r",
             Self::Events => "e",
             Self::Logs => "l",
+            Self::Letters => "d",
+            Self::Backfills => "b",
+            Self::Partitions => "t",
         }
     }
 

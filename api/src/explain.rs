@@ -1,7 +1,7 @@
 //! What a run or a task waits for, since when, who has it, when it is looked at next, and what would unblock it.
 
 use serde::Serialize;
-use tidemill_dag::id::TaskKey;
+use tidemill_dag::id::{RunId, TaskKey};
 use tidemill_dag::limits::Gate;
 use tidemill_dag::spec::OnExpiry;
 use tidemill_dag::state::{RunState, TaskState};
@@ -57,6 +57,8 @@ pub struct Around {
     gates: Vec<GateRecord>,
     approvals: Vec<ApprovalRecord>,
     paused: Option<String>,
+    /// The run that it does again.
+    rerun_of: Option<RunId>,
 }
 
 /// Looks around a run.
@@ -64,7 +66,7 @@ pub struct Around {
 /// # Errors
 /// The state failed.
 pub async fn around(store: &Store, run: &RunRecord, tasks: &[TaskRecord]) -> Result<Around, StoreError> {
-    let mut found = Around::default();
+    let mut found = Around { rerun_of: run.rerun_of, ..Around::default() };
     let mut gates: Vec<&Gate> = tasks.iter().filter_map(|task| task.standby.as_ref()).collect();
     gates.sort();
     gates.dedup();
@@ -178,7 +180,10 @@ pub fn task(task: &TaskRecord, all: &[TaskRecord], around: &Around, now: Timesta
         TaskState::Running => running(task, now, &mut told),
         TaskState::Waiting if task.asks.is_some() => asks(task, around, now, &mut told),
         TaskState::Waiting => waiting(task, now, &mut told),
-        TaskState::Succeeded => told.sentences.push(format!("It succeeded{}.", took(task))),
+        TaskState::Succeeded => told.sentences.push(match around.rerun_of.filter(|_| task.started_at.is_none()) {
+            Some(earlier) => format!("It was not done again: what it gave is that of {earlier}."),
+            None => format!("It succeeded{}.", took(task)),
+        }),
         TaskState::Failed => failed(task, &mut told),
         TaskState::Cancelled => told.sentences.push("It was cancelled with its run.".into()),
         TaskState::Skipped => {

@@ -265,6 +265,7 @@ impl Hooks {
             interval: None,
             concurrency: planned.pipeline.concurrency.clone(),
             started_by: None,
+            rerun_of: None,
             priority: Default::default(),
             tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
             bounds: tidemill_store::Bounds::of(&compiled.pipeline),

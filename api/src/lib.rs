@@ -10,6 +10,7 @@
 //! `UPDATE_GOLDEN=1 cargo test -p tidemill-api openapi` writes `docs/openapi.json` anew.
 
 pub mod auth;
+pub mod backfill;
 mod cursor;
 pub mod definitions;
 pub mod explain;

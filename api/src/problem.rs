@@ -120,7 +120,8 @@ impl From<StoreError> for Problem {
             | StoreError::NoPipeline(_)
             | StoreError::NoToken(_)
             | StoreError::NoApproval(_)
-            | StoreError::NoPool(_) => StatusCode::NOT_FOUND,
+            | StoreError::NoPool(_)
+            | StoreError::NoBackfill(_) => StatusCode::NOT_FOUND,
             StoreError::Answer { why: Refusal::NotAllowed { .. } | Refusal::Starter(_), .. } => StatusCode::FORBIDDEN,
             StoreError::BadLimit { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             StoreError::Refused { .. }
@@ -130,6 +131,8 @@ impl From<StoreError> for Problem {
             | StoreError::PlaceTaken { .. }
             | StoreError::Removed(_)
             | StoreError::NotOpen { .. }
+            | StoreError::BackfillMove { .. }
+            | StoreError::NotOver(_)
             | StoreError::Answer { .. } => StatusCode::CONFLICT,
             StoreError::Stale { .. } => StatusCode::PRECONDITION_FAILED,
             StoreError::KeyTaken { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -174,6 +177,8 @@ impl From<StartError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, tm09::KEY_TAKEN, error.to_string())
                     .help("use a new key for a new run")
             }
+            StartError::Rerun(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), error.to_string())
+                .help("name what is missing too, or run everything again"),
             StartError::Stored { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, tm09::MACHINE, error.to_string()),
         }
     }

@@ -1,10 +1,14 @@
 //! All operations, the role that each needs, and what holds for each of them.
 
 mod apply;
+mod approvals;
 mod artifacts;
+mod backfills;
 mod connections;
 mod health;
 pub(crate) mod hooks;
+mod letters;
+mod limits;
 mod openapi;
 mod pipelines;
 mod runs;
@@ -33,13 +37,7 @@ use crate::problem::Problem;
 /// The whole API.
 pub fn router(api: Api) -> Router {
     let limiter = Arc::new(Limiter::new(api.settings.requests_per_minute));
-    let hooks = hooks::router(Site {
-        store: api.store.clone(),
-        known: api.workbench.names(),
-        clock: api.clock.clone(),
-        chance: api.chance.clone(),
-        bell: api.bell.clone(),
-    });
+    let hooks = hooks::router(site(&api));
     let (routes, _) = described().split_for_parts();
     routes
         .fallback(nothing_here)
@@ -55,6 +53,17 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn_with_state(api, guard::identify))
 }
 
+/// What deliveries of webhooks are taken with.
+fn site(api: &Api) -> Site {
+    Site {
+        store: api.store.clone(),
+        known: api.workbench.names(),
+        clock: api.clock.clone(),
+        chance: api.chance.clone(),
+        bell: api.bell.clone(),
+    }
+}
+
 /// Every operation with its documentation.
 pub(crate) fn described() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -66,6 +75,10 @@ pub(crate) fn described() -> OpenApiRouter<Api> {
         .merge(runs::router())
         .merge(tasks::router())
         .merge(artifacts::router())
+        .merge(approvals::router())
+        .merge(backfills::router())
+        .merge(limits::router())
+        .merge(letters::router())
         .merge(connections::router())
         .merge(workers::router())
 }
@@ -98,6 +111,10 @@ pub(crate) fn examples() -> Vec<crate::testing::Example> {
     all.extend(runs::examples());
     all.extend(tasks::examples());
     all.extend(artifacts::examples());
+    all.extend(approvals::examples());
+    all.extend(backfills::examples());
+    all.extend(limits::examples());
+    all.extend(letters::examples());
     all.extend(connections::examples());
     all.extend(workers::examples());
     all

@@ -2,6 +2,7 @@
 
 mod bed;
 mod example;
+mod stories;
 mod walk;
 
 pub(crate) use bed::{Bed, REVENUE};

@@ -19,7 +19,7 @@ pub use run::{IntervalView, RunView};
 pub use task::{FailureView, ItemsView, TaskView, rows};
 pub use trail::{EventView, LogView};
 
-fn moment(at: Option<Timestamp>) -> Option<String> {
+pub(crate) fn moment(at: Option<Timestamp>) -> Option<String> {
     at.map(|at| at.to_string())
 }
 

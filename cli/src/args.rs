@@ -135,6 +135,18 @@ Names and roles are taken as they are given, until identities come.")]
     #[command(after_help = "Example:
   tidemill reject last.publish_ok --reason \"the totals are wrong\"")]
     Reject(Reject),
+    /// Run a pipeline once for every stretch of time in a range; watch, pause or cancel that.
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  tidemill backfill create daily --from 2026-01-01 --to 2026-02-01 --preview
+  tidemill backfill create daily --from 2026-01-01 --to 2026-02-01 --parallel 4 --newest-first
+  tidemill backfill create hourly --from 2026-01-01 --to 2026-01-02 --every 1h --reprocess failed
+  tidemill backfill show bf_0193…
+
+Runs are made by a `tidemill dev` or `tidemill scheduler`, at low priority: what the clock asks for goes first."
+    )]
+    Backfill(BackfillCommand),
     /// List pools, or make, change or remove one.
     #[command(after_help = "Examples:
   tidemill pools
@@ -164,6 +176,15 @@ Pools under `pools:` in tidemill.yaml are set anew whenever a process starts wor
     Cancel(RunRef),
     /// Go on with a failed, cancelled or abandoned run: what succeeded is not done again.
     Resume(Resume),
+    /// Do an ended run again, all or in part, as a new run; what is not named ends as it did, with what it gave.
+    #[command(after_help = "Examples:
+  tidemill rerun last                          # everything, with the same parameters and interval
+  tidemill rerun last publish                  # one task
+  tidemill rerun last orders --downstream      # it, and whatever reads it
+  tidemill rerun last --version active         # by the version that is active now
+
+A load of the new run is a load of its own: visible once, whatever the earlier run loaded.")]
+    Rerun(Rerun),
     /// Show tables and their columns as they are now.
     #[command(after_help = "Examples:
   tidemill schema                   # every connection
@@ -352,6 +373,24 @@ pub struct Resume {
     /// `last`, an id, or the last letters of one.
     pub run: String,
     /// Only put it back to work; another process works on it.
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// `rerun`.
+#[derive(Debug, Args)]
+pub struct Rerun {
+    /// `last`, an id, or the last letters of one; it must have ended.
+    pub run: String,
+    /// The tasks that are done again; all if none is named.
+    pub tasks: Vec<String>,
+    /// And whatever reads them, and what reads that.
+    #[arg(long, requires = "tasks")]
+    pub downstream: bool,
+    /// By which version: `same`, `active`, or the id of one.
+    #[arg(long, default_value = "same")]
+    pub version: String,
+    /// Only make it; another process works on it.
     #[arg(long)]
     pub detach: bool,
 }

@@ -3,6 +3,7 @@
 mod apply;
 mod approvals;
 mod ask;
+mod backfill;
 mod cancel;
 mod cluster;
 mod config;
@@ -20,6 +21,7 @@ mod logs;
 mod pause;
 mod plan;
 mod pools;
+mod rerun;
 mod resume;
 mod run;
 mod runs;
@@ -57,12 +59,14 @@ pub async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Approvals(args) => approvals::list(&project()?, args, out).await,
         Command::Approve(args) => approvals::approve(&project()?, args, out).await,
         Command::Reject(args) => approvals::reject(&project()?, args, out).await,
+        Command::Backfill(command) => backfill::run(&project()?, command, out).await,
         Command::Pools { command } => pools::run(&project()?, command, out).await,
         Command::Tenants { command } => tenants::run(&project()?, command, out).await,
         Command::Pause(args) => pause::pause(&project()?, args, out).await,
         Command::Unpause(args) => pause::unpause(&project()?, args, out).await,
         Command::Cancel(args) => cancel::run(&project()?, args, out).await,
         Command::Resume(args) => resume::run(&project()?, args, out).await,
+        Command::Rerun(args) => rerun::run(&project()?, args, out).await,
         Command::Schema(args) if args.json_schema => schema::language(out),
         Command::Schema(args) => schema::run(&project()?, args, out).await,
         Command::Connections => connections::run(&project()?, out).await,

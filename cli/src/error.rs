@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use tidemill_api::auth::TokenError;
+use tidemill_api::backfill::BackfillError;
 use tidemill_api::start::StartError;
 use tidemill_connectors::ConnectorError;
 use tidemill_dag::codes::{tm08, tm09, tm12, tm13, tm14};
@@ -75,6 +76,9 @@ pub enum CliError {
     /// No such task in the run.
     #[error("run {run} has no task `{text}`")]
     UnknownTask { run: String, text: String, known: Vec<String> },
+    /// A backfill that gives no runs.
+    #[error(transparent)]
+    Backfill(BackfillError),
     /// Nobody knows who answers.
     #[error("it is not known who you are")]
     WhoAreYou,
@@ -194,6 +198,7 @@ impl CliError {
             Self::UnknownTask { .. } => tm09::UNKNOWN_TASK,
             Self::ParamSyntax { .. } => tm09::BAD_PARAMETER,
             Self::WhoAreYou => tm09::USAGE,
+            Self::Backfill(error) => error.code(),
             Self::UnknownConnection { .. } => tm09::UNKNOWN_CONNECTION,
             Self::UnknownCode { .. } => tm09::UNKNOWN_CODE,
             Self::NothingToShow { .. } => tm09::NOTHING_TO_SHOW,
@@ -220,6 +225,7 @@ impl CliError {
             Self::Start(StartError::KeyTaken { .. }) => tm09::KEY_TAKEN,
             Self::Start(StartError::NotActive(_)) => tm09::UNKNOWN_PIPELINE,
             Self::Start(StartError::Store(error)) => error.code(),
+            Self::Start(error @ StartError::Rerun(_)) => error.code(),
             Self::Start(StartError::Findings(_)) => tm09::BAD_PARAMETER,
             Self::Start(StartError::Stored { .. }) => tm09::MACHINE,
             Self::SecretPlace { .. } => tm14::SECRET_PLACE,
@@ -246,6 +252,7 @@ impl CliError {
             | Self::UnknownTask { .. }
             | Self::ParamSyntax { .. }
             | Self::WhoAreYou
+            | Self::Backfill(_)
             | Self::Params(_)
             | Self::UnknownConnection { .. }
             | Self::UnknownCode { .. }
@@ -290,6 +297,12 @@ impl CliError {
             Self::UnknownRun { .. } => Some("`tidemill runs` lists them; `last` means the newest".into()),
             Self::AmbiguousRun { .. } => Some("give more of its last letters, or the whole id".into()),
             Self::UnknownTask { text, known, .. } => Some(names("tasks", text, known)),
+            Self::Backfill(BackfillError::NoSchedule(_)) => {
+                Some("say how long an interval is, as in `--every 1d`".into())
+            }
+            Self::Backfill(_) => {
+                Some("give two dates, the earlier one first, as in `--from 2026-01-01 --to 2026-02-01`".into())
+            }
             Self::WhoAreYou => Some("say it with `--as NAME`".into()),
             Self::ParamSyntax { .. } => Some("write name=value, as in `--param day=2013-01-31`".into()),
             Self::UnknownConnection { name, known } => Some(names("connections", name, known)),

@@ -27,6 +27,7 @@ pub mod places;
 pub mod plan;
 pub mod read;
 mod report;
+pub mod rerun;
 pub mod schedule;
 pub mod schema;
 pub mod secret;

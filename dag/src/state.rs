@@ -18,7 +18,7 @@ mod work;
 pub use illegal::IllegalMove;
 pub use resume::{Reset, hold_back, resets};
 pub use run::{Arrival, RunDecision, RunEvent, RunEventKind, RunView, arrive, decide_run, may_start};
-pub use task::{Decision, Ending, Event, EventKind, Holder, MAX_CRASHES, Policy, TaskView, Upstream, decide};
+pub use task::{Decision, Ending, Event, EventKind, Holder, MAX_CRASHES, Policy, Taken, TaskView, Upstream, decide};
 pub use version::{Expected, IllegalVersionMove, VERSIONS, VersionEvent, VersionState, decide_version, way_to};
 pub use work::{Change, Move, Settled, Want, Work};
 

@@ -4,6 +4,7 @@
 //! [`due`] is pure: which moments of a schedule ask for a run now. [`presence`] knows which processes of
 //! this machine are alive. [`Scheduler`] is the loop around both.
 
+mod backfills;
 mod collector;
 pub mod due;
 mod error;

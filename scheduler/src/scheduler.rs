@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::SchedulerError;
+use crate::backfills;
 use crate::due::{self, Due};
 use crate::presence::Presence;
 use crate::wakes;
@@ -127,6 +128,7 @@ impl Scheduler {
             self.refresh().await?;
             self.fire_due(&mut round).await?;
             wakes::wake(&self.store, &self.settings, &self.planned, &mut round).await?;
+            backfills::start_turns(&self.store, &self.settings, &mut round).await?;
         }
         if self.store.leads().await {
             round.swept = self.store.sweep().await?;
@@ -310,7 +312,17 @@ pub(crate) fn run_of(version: &VersionRecord, settings: &Settings) -> Result<New
     let pipeline = stored(version)?;
     let wrong = |found| SchedulerError::Definition { pipeline: version.pipeline.clone(), found };
     let params = tidemill_dag::params::bind(&pipeline, &serde_json::Map::new()).map_err(wrong)?;
-    let compiled = from_pipeline(pipeline, &settings.known).map_err(wrong)?;
+    run_with(version, params.into(), settings)
+}
+
+/// The same with parameters that were bound before.
+pub(crate) fn run_with(
+    version: &VersionRecord,
+    params: serde_json::Value,
+    settings: &Settings,
+) -> Result<NewRun, SchedulerError> {
+    let wrong = |found| SchedulerError::Definition { pipeline: version.pipeline.clone(), found };
+    let compiled = from_pipeline(stored(version)?, &settings.known).map_err(wrong)?;
     Ok(NewRun {
         id: RunId::from_parts(settings.clock.now(), settings.chance.bits()),
         pipeline: version.pipeline.clone(),
@@ -318,10 +330,11 @@ pub(crate) fn run_of(version: &VersionRecord, settings: &Settings) -> Result<New
         trigger: TriggerKind::Cron,
         trigger_key: None,
         trigger_data: json!({}),
-        params: params.into(),
+        params,
         interval: None,
         concurrency: compiled.pipeline.concurrency.clone(),
         started_by: None,
+        rerun_of: None,
         priority: Default::default(),
         tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
         bounds: tidemill_store::Bounds::of(&compiled.pipeline),

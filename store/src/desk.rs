@@ -85,6 +85,8 @@ pub(crate) enum Cause {
     Named(Named),
     /// Loads that a data-set trigger waited for.
     Updates(Taken),
+    /// The turn of a partition of a backfill.
+    Partition { backfill: String, place: u32 },
 }
 
 /// What may share a transaction with others.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidemill_dag::{
     approval::Refusal,
+    backfill::{BackfillEvent, BackfillState},
     codes::{tm08, tm09, tm12, tm13, tm14},
     id::{RunId, Ticket, VersionId},
     state::{IllegalVersionMove, TaskState},
@@ -136,6 +137,22 @@ pub enum StoreError {
         /// Why.
         why: Refusal,
     },
+    /// A run that goes on is not done again.
+    #[error("{0} has not ended")]
+    NotOver(RunId),
+    /// There is no such backfill.
+    #[error("there is no backfill `{0}`")]
+    NoBackfill(String),
+    /// The state of a backfill does not allow it.
+    #[error("backfill `{id}` is {state} and takes no `{event}`")]
+    BackfillMove {
+        /// Which one.
+        id: String,
+        /// Where it is.
+        state: BackfillState,
+        /// What was tried.
+        event: BackfillEvent,
+    },
     /// There is no such pool.
     #[error("there is no pool `{0}`")]
     NoPool(String),
@@ -196,6 +213,9 @@ impl StoreError {
                 Refusal::Conflict { .. } => tm12::ANSWER_CONFLICT,
                 Refusal::Late(_) => tm12::ANSWER_LATE,
             },
+            Self::NotOver(_) => tm12::RERUN_EARLY,
+            Self::NoBackfill(_) => tm12::NO_BACKFILL,
+            Self::BackfillMove { .. } => tm12::BACKFILL_MOVE,
             Self::NoPool(_) => tm12::NO_POOL,
             Self::BadLimit { .. } => tm12::BAD_LIMIT,
             Self::Transport(_) => tm08::TRANSPORT,

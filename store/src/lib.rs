@@ -9,6 +9,7 @@
 //! and a case in the suite that runs on both.
 
 mod approvals;
+mod backfills;
 pub mod blobs;
 mod causes;
 mod clock;
@@ -37,6 +38,7 @@ mod work;
 mod workers;
 
 pub use approvals::{AnswerRecord, Answered, ApprovalFilter, ApprovalRecord};
+pub use backfills::{BackfillRecord, NewBackfill, PartitionRecord, Progress};
 pub use causes::{LETTERS_KEPT, Letter, LetterKind, Named, NewLetter};
 pub use collect::{Collected, Retention};
 pub use error::StoreError;

@@ -19,6 +19,8 @@ impl From<&PlannedTask> for NewTask {
             queue: task.queue.clone(),
             pool: task.pool.clone(),
             pool_slots: task.pool_slots.unwrap_or(1),
+            taken: None,
+            output: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use tidemill_dag::{
     id::{Attempt, Ordinal, RunId, TaskKey, VersionId, WorkerId},
     limits::Gate,
     spec::{Backoff, Concurrency, OnExpiry, Pipeline, Priority, RunIf},
-    state::{RunState, TaskState},
+    state::{RunState, Taken, TaskState},
     time::{Span, Timestamp},
 };
 
@@ -24,6 +24,8 @@ pub enum TriggerKind {
     Api,
     /// A request in plain English.
     Ask,
+    /// A partition of a backfill.
+    Backfill,
     /// A webhook.
     Webhook,
     /// Fresh data.
@@ -66,6 +68,8 @@ pub struct NewRun {
     pub started_by: Option<String>,
     /// Its place among the queued runs of its pipeline.
     pub priority: Priority,
+    /// The run that it does again, all or in part.
+    pub rerun_of: Option<RunId>,
     /// Its tasks in the order of the plan; the index is the ordinal.
     pub tasks: Vec<NewTask>,
     /// Who waits for it, and how long it may take.
@@ -118,6 +122,10 @@ pub struct NewTask {
     pub pool: Option<String>,
     /// How many of them; 0 counts as 1.
     pub pool_slots: u32,
+    /// It is not done, but ends as it did in the run that is done again.
+    pub taken: Option<Taken>,
+    /// What it gave there.
+    pub output: Option<Value>,
 }
 
 /// What became of a request to create a run.
@@ -184,7 +192,7 @@ pub struct RunRecord {
     pub started_by: Option<String>,
     /// Its place among the queued runs of its pipeline.
     pub priority: Priority,
-    /// The run that it does again with another version.
+    /// The run that it does again, all or in part.
     pub rerun_of: Option<RunId>,
 }
 
@@ -354,6 +362,7 @@ impl TriggerKind {
             Self::Cron => "cron",
             Self::Api => "api",
             Self::Ask => "ask",
+            Self::Backfill => "backfill",
             Self::Webhook => "webhook",
             Self::Dataset => "dataset",
             Self::Run => "run",

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod away;
+mod backfills;
 mod bed;
 mod causes;
 mod collect;
@@ -18,6 +19,7 @@ mod logs;
 mod outbox;
 mod plans;
 mod races;
+mod reruns;
 mod schema;
 mod secrets;
 mod speed;
@@ -89,6 +91,11 @@ cases! {
         a_tenant_limits_its_tasks, all_limits_of_a_task_must_have_room, a_crowd_does_not_starve_a_tenant,
         one_slot_alternates_and_priorities_are_strict_within_a_tenant, a_paused_pipeline_starts_nothing_new,
         runs_of_low_priority_wait_for_others, sleepers_hold_no_slot;
+    backfills: a_backfill_runs_each_partition_in_order, a_backfill_repeats_only_what_is_asked_for,
+        a_backfill_is_paused_resumed_and_cancelled, a_crash_between_any_two_steps_loses_and_doubles_nothing,
+        many_schedulers_make_one_run_each, live_runs_go_before_a_backfill;
+    reruns: a_rerun_takes_over_what_it_does_not_do, a_rerun_is_queued_fails_and_goes_on,
+        what_a_rerun_takes_over_is_not_removed;
     approvals: enough_people_let_a_task_succeed, one_refusal_fails_the_task_and_a_resume_asks_again,
         silence_ends_as_the_definition_says, nobody_answers_what_was_not_asked, many_answers_at_once_decide_once,
         a_question_told_twice_is_one_question;

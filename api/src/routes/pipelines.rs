@@ -21,12 +21,17 @@ pub(super) fn router() -> OpenApiRouter<Api> {
         .routes(needs(Role::Read, routes!(list::list)))
         .routes(needs(Role::Read, routes!(show::show)))
         .routes(needs(Role::Read, routes!(triggers::triggers)))
+        .routes(needs(Role::Read, routes!(triggers::schedules)))
+        .routes(needs(Role::Run, routes!(triggers::pause)))
+        .routes(needs(Role::Run, routes!(triggers::resume)))
         .routes(needs(Role::Admin, routes!(put::put)))
 }
 
 #[cfg(test)]
 pub(super) fn examples() -> Vec<crate::testing::Example> {
-    vec![list::example(), show::example(), triggers::example(), put::example()]
+    let mut all = vec![list::example(), show::example(), put::example()];
+    all.extend(triggers::examples());
+    all
 }
 
 /// What a caller believes to be the active version: `If-Match` names it, `If-None-Match: *` says that there is none.

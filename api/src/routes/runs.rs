@@ -8,6 +8,7 @@ mod explain;
 mod list;
 mod logs;
 mod logs_live;
+mod rerun;
 mod resume;
 mod show;
 
@@ -19,6 +20,8 @@ use super::needs;
 use crate::Api;
 use crate::auth::Role;
 use crate::problem::Problem;
+
+pub(super) use create::idempotency_key;
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -32,6 +35,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
         .routes(needs(Role::Read, routes!(explain::explain)))
         .routes(needs(Role::Run, routes!(cancel::cancel)))
         .routes(needs(Role::Run, routes!(resume::resume)))
+        .routes(needs(Role::Run, routes!(rerun::rerun)))
 }
 
 #[cfg(test)]
@@ -47,6 +51,7 @@ pub(super) fn examples() -> Vec<crate::testing::Example> {
         explain::example(),
         cancel::example(),
         resume::example(),
+        rerun::example(),
     ]
 }
 

@@ -15,13 +15,16 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tidemill_connectors::{ConnectionConfig, Connections, Folders};
-use tidemill_dag::id::{RunId, WorkerId};
-use tidemill_dag::spec::Defaults;
+use tidemill_dag::approval::Question;
+use tidemill_dag::backfill::{BackfillEvent, Reprocess};
+use tidemill_dag::id::{Ordinal, RunId, TaskKey, WorkerId};
+use tidemill_dag::spec::{Defaults, OnExpiry};
 use tidemill_dag::time::Clock;
 use tidemill_engine::{DatasetFiles, DatasetWriter, Engine, EngineConfig, Manifest, Rows};
 use tidemill_store::blobs::{BlobWriter, Blobs, Folder};
 use tidemill_store::{
-    Claimed, InProcess, LogLine, LogStream, Outcome, Report, Store, TaskFailure, Transport as _, TriggerKind,
+    Claimed, InProcess, LetterKind, LogLine, LogStream, NewLetter, NewPool, Outcome, Report, Store, TaskFailure,
+    Transport as _, TriggerKind,
 };
 use tidemill_testkit::{ManualClock, SeededChance};
 use tokio::sync::Notify;
@@ -30,6 +33,7 @@ use tower::ServiceExt as _;
 
 use super::example;
 use crate::auth::{self, Access, Role};
+use crate::backfill::{self, BackfillOrder};
 use crate::start::{self, Order};
 use crate::{Api, Health, Settings, Workbench, definitions};
 
@@ -50,6 +54,18 @@ tasks:
   second: {shell: {command: \"true\"}, needs: [first]}
 ";
 
+const ASKS: &str = "pipeline: asks
+tasks:
+  anybody: {approval: {message: may it?}}
+  somebody: {approval: {message: may it?, approvers: [ann]}}
+";
+
+const HOOKED: &str = "pipeline: hooked
+triggers: [{name: in, webhook: {preset: github, secret: \"${file:SECRET}\"}}]
+tasks:
+  first: {shell: {command: \"true\"}}
+";
+
 /// The bed.
 pub(crate) struct Bed {
     pub api: Api,
@@ -58,9 +74,11 @@ pub(crate) struct Bed {
     pub tokens: [String; 3],
     /// A run that is under way, with a line printed; one that has ended well; one that was stopped.
     pub runs: [RunId; 3],
+    /// What anybody is asked, and what somebody else is.
+    pub asked: [String; 2],
     transport: Arc<InProcess>,
     router: Router,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// What the API answered.
@@ -114,15 +132,19 @@ impl Bed {
         let tokens = [token(&api, Role::Read).await, token(&api, Role::Run).await, token(&api, Role::Admin).await];
         let router = crate::router(api.clone());
         let nobody = RunId(uuid::Uuid::nil());
-        let mut bed = Self { api, clock, tokens, runs: [nobody; 3], transport, router, _folder: folder };
+        let (runs, asked) = ([nobody; 3], [String::new(), String::new()]);
+        let mut bed = Self { api, clock, tokens, runs, asked, transport, router, folder };
         bed.fill().await;
         bed
     }
 
-    /// Two versions of `revenue`, the second active; `sums`, and three runs of it.
+    /// Two versions of `revenue`, the second active; `sums`, and three runs of it; questions, a pool, backfills, dead letters.
     async fn fill(&mut self) {
         let older = REVENUE.replace("sum(total)", "max(total)");
-        for text in [older.as_str(), REVENUE, SUMS] {
+        let secret = self.folder.path().join("secret");
+        std::fs::write(&secret, "hush").expect("written");
+        let hooked = HOOKED.replace("SECRET", &secret.display().to_string());
+        for text in [older.as_str(), REVENUE, SUMS, ASKS, &hooked] {
             let checked = self.api.workbench.check(text.as_bytes()).await.expect("a sound definition");
             let origin = json!({"from": "test"});
             definitions::apply(&self.api.store, &checked, origin).await.expect("applied");
@@ -138,10 +160,77 @@ impl Bed {
         let failure = TaskFailure { code: "TM0701".into(), message: "no".into(), help: None, retryable: true };
         self.work(Err(failure)).await;
         self.runs = [under_way, done, stopped];
+        self.question().await;
+        self.limit().await;
+        for (kind, whole) in [(LetterKind::Refused, true), (LetterKind::Failed, false)] {
+            let letter = NewLetter {
+                pipeline: "hooked".to_owned(),
+                hook: "in".to_owned(),
+                kind,
+                code: "TM1201".to_owned(),
+                reason: "for the test".to_owned(),
+                headers: json!({"x-github-delivery": "a"}),
+                body: "{}".to_owned(),
+                body_bytes: 2,
+                whole,
+            };
+            self.api.store.bury(&letter).await.expect("kept");
+        }
+    }
+
+    /// Two questions: to anybody, and to `ann`.
+    async fn question(&mut self) {
+        let worker = WorkerId("w".to_owned());
+        self.drain().await;
+        let run = self.run_of("asks").await;
+        let claimed = self.api.store.claim(&self.drain().await, &worker, Duration::from_secs(30)).await;
+        for Claimed { ticket, name, .. } in claimed.expect("claimed") {
+            let question = Question {
+                message: "may it?".to_owned(),
+                subject: json!({}),
+                approvers: if name == "somebody" { vec!["ann".to_owned()] } else { Vec::new() },
+                required: 2,
+                excluded: None,
+                expires_at: self.clock.now().after(Duration::from_secs(3_600)),
+                on_expiry: OnExpiry::Fail,
+            };
+            let outcome = Outcome::Asked { question: Box::new(question) };
+            let report = Report { ticket, owner: worker.clone(), outcome, run_next: None };
+            assert!(self.api.store.complete(report).await.expect("a verdict").accepted);
+        }
+        let key = |ordinal| TaskKey { run, ordinal: Ordinal(ordinal) }.to_string();
+        self.asked = [key(0), key(1)];
+    }
+
+    /// A pool; a backfill, and one that was cancelled.
+    async fn limit(&self) {
+        let pool = NewPool { name: "gpu".to_owned(), slots: 2, description: None };
+        self.api.store.set_pool(&pool).await.expect("a pool");
+        let names = self.api.workbench.names();
+        for id in ["bf_1", "bf_2"] {
+            let order = BackfillOrder {
+                pipeline: "revenue".to_owned(),
+                from: "2026-02-01".to_owned(),
+                to: "2026-02-08".to_owned(),
+                every: None,
+                newest_first: false,
+                parallel: 2,
+                reprocess: Reprocess::None,
+                params: serde_json::Map::new(),
+            };
+            let new = backfill::plan(&self.api.store, &names, order, (id.to_owned(), None)).await.expect("a plan");
+            self.api.store.create_backfill(&new).await.expect("a backfill");
+        }
+        self.api.store.move_backfill("bf_2", BackfillEvent::Cancel).await.expect("cancelled");
     }
 
     async fn run(&self) -> RunId {
-        let compiled = start::active(&self.api.store, "sums", &self.api.workbench.names()).await.expect("it is active");
+        self.run_of("sums").await
+    }
+
+    async fn run_of(&self, pipeline: &str) -> RunId {
+        let compiled =
+            start::active(&self.api.store, pipeline, &self.api.workbench.names()).await.expect("it is active");
         let order = Order {
             trigger: TriggerKind::Manual,
             key: None,
@@ -199,7 +288,8 @@ impl Bed {
     /// The path with the runs of this bed.
     pub fn path(&self, path: &str) -> String {
         let names = ["{run}", "{done}", "{stopped}"];
-        names.iter().zip(self.runs).fold(path.to_owned(), |path, (name, run)| path.replace(name, &run.to_string()))
+        let path = path.replace("{approval}", &self.asked[0]).replace("{asked}", &self.asked[1]);
+        names.iter().zip(self.runs).fold(path, |path, (name, run)| path.replace(name, &run.to_string()))
     }
 
     /// Sends a request with a token, if any.

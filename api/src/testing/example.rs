@@ -1,6 +1,7 @@
 //! What a request to an operation looks like, and which ones it refuses.
 
-/// One request. `{run}`, `{done}` and `{stopped}` in its path stand for runs of the bed.
+/// One request. `{run}`, `{done}` and `{stopped}` in its path stand for runs of the bed, `{approval}` and `{asked}` for what
+/// it asks anybody and somebody.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub method: &'static str,
@@ -47,6 +48,10 @@ impl Example {
 
     pub fn put(operation: &'static str, path: &str, body: &str) -> Self {
         Self::new(operation, "PUT", path, Some(body)).typed("application/json")
+    }
+
+    pub fn delete(operation: &'static str, path: &str) -> Self {
+        Self::new(operation, "DELETE", path, None)
     }
 
     /// The body is of this type.

@@ -55,6 +55,77 @@ pub struct Reject {
     pub reason: String,
 }
 
+/// `backfill`.
+#[derive(Debug, Subcommand)]
+pub enum BackfillCommand {
+    /// Make one: one run per interval of the pipeline's schedule.
+    Create(Box<BackfillCreate>),
+    /// List them, newest first.
+    List {
+        /// Only of this pipeline.
+        #[arg(long)]
+        pipeline: Option<String>,
+    },
+    /// Show how far one is, and every interval's run.
+    Show {
+        /// Its id.
+        id: String,
+        /// At most so many intervals.
+        #[arg(short = 'n', long)]
+        limit: Option<u32>,
+    },
+    /// Start no further runs; those that run go on.
+    Pause {
+        /// Its id.
+        id: String,
+    },
+    /// Go on with a paused one.
+    Resume {
+        /// Its id.
+        id: String,
+    },
+    /// End one: its runs are cancelled, no further ones start.
+    Cancel {
+        /// Its id.
+        id: String,
+    },
+}
+
+/// `backfill create`.
+#[derive(Debug, Args)]
+pub struct BackfillCreate {
+    /// The pipeline; its active version runs.
+    pub pipeline: String,
+    /// The begin: a date in the schedule's time zone, or a moment such as 2026-01-01T06:00:00Z.
+    #[arg(long)]
+    pub from: String,
+    /// The end, not included.
+    #[arg(long)]
+    pub to: String,
+    /// Cut the range into pieces of this length, as in 1d, instead of by the pipeline's schedule.
+    #[arg(long)]
+    pub every: Option<tidemill_dag::time::Span>,
+    /// Begin with the newest interval.
+    #[arg(long)]
+    pub newest_first: bool,
+    /// How many runs at once.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub parallel: u32,
+    /// Which intervals that were run before are run again: none, failed or all.
+    #[arg(long, default_value = "none", value_parser = reprocess)]
+    pub reprocess: tidemill_dag::backfill::Reprocess,
+    /// A value for a parameter of the definition; may be given several times.
+    #[arg(short, long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    /// Only show what would be run.
+    #[arg(long)]
+    pub preview: bool,
+}
+
+fn reprocess(text: &str) -> Result<tidemill_dag::backfill::Reprocess, String> {
+    serde_json::from_value(text.into()).map_err(|_| "use none, failed or all".to_owned())
+}
+
 /// `pools`.
 #[derive(Debug, Subcommand)]
 pub enum PoolCommand {

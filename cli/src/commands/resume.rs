@@ -3,7 +3,7 @@ use tidemill_api::view::RunView;
 use tidemill_dag::id::RunId;
 use tidemill_dag::spec::Pipeline;
 use tidemill_dag::state::RunState;
-use tidemill_store::Store;
+use tidemill_store::{RunRecord, Store};
 
 use crate::args::Resume;
 use crate::drive;
@@ -30,7 +30,18 @@ pub async fn run(project: &Project, args: Resume, out: Out) -> Result<Exit, CliE
         // Not ended: it only needs somebody who works on it.
         RunState::Queued | RunState::Running => run,
     };
-    if args.detach {
+    follow(project, &store, run, args.detach, out).await
+}
+
+/// Drives a run to its end, unless others are to.
+pub async fn follow(
+    project: &Project,
+    store: &Store,
+    run: RunRecord,
+    detach: bool,
+    out: Out,
+) -> Result<Exit, CliError> {
+    if detach {
         if out.json {
             out.value(&RunView::from(run))?;
         } else {
@@ -43,7 +54,7 @@ pub async fn run(project: &Project, args: Resume, out: Out) -> Result<Exit, CliE
     let stored = |source| start::StartError::Stored { pipeline: run.pipeline.clone(), source };
     let definition: Pipeline = serde_json::from_value(version.definition).map_err(|e| CliError::Start(stored(e)))?;
     let compiled = tidemill_dag::compile::from_pipeline(definition, &workbench.names()).map_err(CliError::Params)?;
-    let told = last_event(&store, run.id).await?;
+    let told = last_event(store, run.id).await?;
     let node = Node::start(project, &workbench, Role::Drive).await?;
     out.note(format!("{} {}", out.paint_err.dim("run"), run.id));
     let ended = drive::to_the_end(&node, run.id, told, out).await;

@@ -98,16 +98,18 @@ async fn known(project: &Project, store: &Store) -> Result<Vec<String>, CliError
     Ok(known)
 }
 
-fn from_start(error: StartError) -> CliError {
+pub fn from_start(error: StartError) -> CliError {
     match error {
         StartError::Store(error) => CliError::Store(error),
         StartError::Findings(list) => CliError::Params(list),
-        StartError::NotActive(_) | StartError::KeyTaken { .. } | StartError::Stored { .. } => CliError::Start(error),
+        StartError::NotActive(_) | StartError::KeyTaken { .. } | StartError::Rerun(_) | StartError::Stored { .. } => {
+            CliError::Start(error)
+        }
     }
 }
 
 /// `name=value` as text; the definition says what type it is.
-fn params(given: &[String]) -> Result<Map<String, Value>, CliError> {
+pub fn params(given: &[String]) -> Result<Map<String, Value>, CliError> {
     let one = |text: &String| {
         let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty())?;
         Some((name.to_owned(), Value::String(value.to_owned())))

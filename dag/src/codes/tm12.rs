@@ -27,4 +27,9 @@ codes! {
     EXPIRED: "TM1258" = "Nobody answered in time",
     NO_POOL: "TM1260" = "There is no such pool",
     BAD_LIMIT: "TM1261" = "A pool or limit cannot be like that",
+    NOTHING_TO_TAKE: "TM1265" = "A re-run has no earlier result to take over",
+    RERUN_EARLY: "TM1266" = "A run that goes on is not done again",
+    NO_BACKFILL: "TM1270" = "There is no such backfill",
+    BACKFILL_MOVE: "TM1271" = "The state of a backfill does not allow it",
+    BACKFILL_RANGE: "TM1272" = "The range of a backfill gives no runs",
 }

@@ -27,8 +27,18 @@ use TaskState::{Blocked, Cancelled, Failed, Ready, Running, Skipped, Succeeded, 
 
 /// A task's life.
 pub const TASKS: &[Arrow<TaskState, On>] = &[
-    task(Blocked, On::Open, &[Ready, Skipped, UpstreamFailed], "nothing unfinished before it; `run_if` decides"),
-    task(Blocked, On::UpstreamDone, &[Blocked, Ready, Skipped, UpstreamFailed], "after the last one `run_if` decides"),
+    task(
+        Blocked,
+        On::Open,
+        &[Ready, Skipped, UpstreamFailed, Succeeded],
+        "nothing unfinished before it; `run_if` decides; a re-run may take over what an earlier run did",
+    ),
+    task(
+        Blocked,
+        On::UpstreamDone,
+        &[Blocked, Ready, Skipped, UpstreamFailed, Succeeded],
+        "after the last one `run_if` decides; a re-run may take over what an earlier run did",
+    ),
     task(Blocked, On::Place, &[Ready], "it is an item of `for_each`, and another item ended"),
     task(Blocked, On::Cancel, &[Cancelled], "its run was cancelled"),
     task(Ready, On::Start, &[Running], "a worker came with the current ticket"),

@@ -38,6 +38,19 @@ pub struct Policy {
     /// Tells people how the run ended: its own outcome does not change the run's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hook: bool,
+    /// It is not done: its run does others again, and this one ends as it did in the earlier run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Taken>,
+}
+
+/// How a task ends that a re-run takes over from the earlier run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    /// With what it gave then.
+    Succeeded,
+    /// It did not run then, or is not asked for now.
+    Skipped,
 }
 
 impl Policy {
@@ -49,6 +62,7 @@ impl Policy {
             backoff: task.backoff.unwrap_or_default(),
             max_parallel: task.max_parallel,
             hook: false,
+            taken: None,
         }
     }
 }
@@ -429,6 +443,12 @@ fn settle(task: &TaskView) -> TaskView {
     if task.items.is_some() {
         // What its items came to is for the worker to collect and to judge.
         return task.offered();
+    }
+    match task.policy.taken {
+        // The attempt that took it over; what it gave stands in the row since its birth.
+        Some(Taken::Succeeded) => return TaskView { state: TaskState::Succeeded, ..task.offered() },
+        Some(Taken::Skipped) => return task.moved(TaskState::Skipped),
+        None => {}
     }
     match rules::verdict(task.policy.run_if, task.upstream) {
         TaskState::Ready => task.offered(),

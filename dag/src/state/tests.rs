@@ -48,6 +48,9 @@ fn rows(state: TaskState) -> Vec<TaskView> {
                 let plain = TaskView { upstream, failures, crashes, policy, ..row(state) };
                 rows.push(TaskView { items: Some(4), ..plain.clone() });
                 rows.push(TaskView { policy: Policy { hook: true, ..policy }, ..plain.clone() });
+                for taken in [Taken::Succeeded, Taken::Skipped] {
+                    rows.push(TaskView { policy: Policy { taken: Some(taken), ..policy }, ..plain.clone() });
+                }
                 if state == TaskState::Waiting {
                     rows.extend(OnExpiry::ALL.iter().map(|it| TaskView { asks: Some(*it), ..plain.clone() }));
                 }
@@ -131,7 +134,9 @@ fn assert_row(before: &TaskView, event: &Event, decision: &Decision) {
     assert_eq!(after.wake_at.is_some(), after.state == TaskState::Waiting, "{told}");
     assert_eq!(after.asks.is_some(), event.kind() == EventKind::Ask, "{told}");
     let offered = moved && after.state == TaskState::Ready;
-    assert_eq!(after.attempt.0, before.attempt.0 + u32::from(offered), "every offer is a new attempt: {told}");
+    let taken = before.state == TaskState::Blocked && after.state == TaskState::Succeeded;
+    let attempt = before.attempt.0 + u32::from(offered || taken);
+    assert_eq!(after.attempt.0, attempt, "every offer is a new attempt, and so is what is taken over: {told}");
     assert_eq!(decision.publish, offered.then(|| after.ticket()), "{told}");
     let tells = moved && after.state.is_finished() && after.state != TaskState::Cancelled;
     assert_eq!(decision.ended.is_some(), tells, "{told}");

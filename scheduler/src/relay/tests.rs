@@ -57,6 +57,7 @@ impl Bed {
             interval: None,
             concurrency: Concurrency { on_overlap: OnOverlap::Allow, ..Concurrency::default() },
             started_by: None,
+            rerun_of: None,
             priority: Default::default(),
             tasks: vec![task],
             bounds: tidemill_store::Bounds::default(),

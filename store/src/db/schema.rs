@@ -21,6 +21,7 @@ macro_rules! steps {
             20 "0020_items",
             21 "0021_run_bounds",
             30 "0030_limits",
+            31 "0031_backfills",
             40 "0040_trigger_keys",
             41 "0041_dead_letters",
             42 "0042_dataset_updates",

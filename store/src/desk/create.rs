@@ -14,6 +14,8 @@ use super::{
 };
 use crate::{
     Created, Named, NewRun, StoreError,
+    backfills::{check_running, note_run},
+    collect::no_longer_aged,
     db::{Batch, Columns, Sql, Tx, batch},
     door::{After, Door},
 };
@@ -60,6 +62,22 @@ const REMEMBER: Sql = batch!(
     "ON CONFLICT (pipeline, key) DO UPDATE SET request = excluded.request, run_id = excluded.run_id,",
     "kept_until = excluded.kept_until"
 );
+
+/// Locks a run as the removal of its data sets does; one that goes on has no end.
+const ENDED: Sql = Sql {
+    sqlite: "SELECT finished_at FROM runs WHERE id = $1 AND pipeline = $2",
+    postgres: "SELECT finished_at FROM runs WHERE id = $1 AND pipeline = $2 FOR NO KEY UPDATE",
+};
+
+/// A refusal answers one request; the others of the transaction go on.
+macro_rules! done {
+    ($answer:expr) => {
+        match $answer {
+            Ok(done) => done,
+            Err(refused) => return Ok(Err(refused)),
+        }
+    };
+}
 
 #[cfg(test)]
 pub(crate) const STATEMENTS: [Sql; 4] = [LOCK, FACTS, KNOWN, REMEMBER];
@@ -138,7 +156,7 @@ impl Cause {
     fn key(&self) -> Option<&str> {
         match self {
             Self::Named(named) => Some(&named.key),
-            Self::Plain | Self::Moment(_) | Self::Updates(_) => None,
+            Self::Plain | Self::Moment(_) | Self::Updates(_) | Self::Partition { .. } => None,
         }
     }
 }
@@ -166,6 +184,20 @@ async fn lock(tx: &mut Tx, pipelines: BTreeSet<&str>) -> Result<HashMap<String, 
         Ok((name, Home { tenant, paused: paused.is_some(), tenant_slots: columns.next("tenant_slots")? }))
     };
     rows.iter().map(home).collect()
+}
+
+/// What a run gave stays as long as the run that does parts of it again.
+async fn keep_results(tx: &mut Tx, run: RunId, pipeline: &str) -> Result<Result<(), StoreError>, StoreError> {
+    let rows = tx.rows("lock a run that is done again", ENDED, &[run.into(), pipeline.into()]).await?;
+    let Some(row) = rows.first() else { return Ok(Err(StoreError::NoRun(run))) };
+    let ended: Option<Timestamp> = Columns::of(row, "runs").next("finished_at")?;
+    if ended.is_none() {
+        return Ok(Err(StoreError::NotOver(run)));
+    }
+    match no_longer_aged(tx, run).await {
+        Err(error @ StoreError::Removed(_)) => Ok(Err(error)),
+        other => other.map(Ok),
+    }
 }
 
 async fn known_causes(
@@ -222,19 +254,31 @@ impl Births<'_> {
         home: &Home,
     ) -> Result<Result<Created, StoreError>, StoreError> {
         match cause {
-            Cause::Plain => self.one(run, facts, home).await.map(Ok),
+            Cause::Plain => self.one(run, facts, home).await,
             Cause::Moment(moment) => {
                 if facts.earlier.is_none() && !self.is_next(&run.pipeline, moment).await? {
                     return Ok(Err(StoreError::Contended { action: "fire a schedule" }));
                 }
-                let created = self.one(run, facts, home).await?;
+                let created = done!(self.one(run, facts, home).await?);
                 let args = [run.pipeline.as_str().into(), moment.trigger.into(), moment.at.into(), created.run.into()];
                 self.tx.run("note a moment of a schedule", MOMENT, &args).await?;
                 Ok(Ok(created))
             }
             Cause::Named(named) => self.once(run, named, facts, home).await,
+            Cause::Partition { backfill, place } => {
+                match check_running(self.tx, backfill).await {
+                    Ok(()) => {}
+                    Err(refused @ (StoreError::NoBackfill(_) | StoreError::BackfillMove { .. })) => {
+                        return Ok(Err(refused));
+                    }
+                    Err(error) => return Err(error),
+                }
+                let created = done!(self.one(run, facts, home).await?);
+                note_run(self.tx, backfill, *place, created.run).await?;
+                Ok(Ok(created))
+            }
             Cause::Updates(taken) => match taken.take(self.tx, &run.pipeline).await? {
-                true => self.one(run, facts, home).await.map(Ok),
+                true => self.one(run, facts, home).await,
                 false => Ok(Err(StoreError::Contended { action: "fire a data-set trigger" })),
             },
         }
@@ -272,7 +316,7 @@ impl Births<'_> {
             Some(_) => format!("{}#{}", named.key, self.now.0),
         };
         let fresh = Facts { version: facts.version.clone(), earlier: None, crowd: facts.crowd };
-        let created = self.one(&NewRun { trigger_key: Some(key), ..run.clone() }, &fresh, home).await?;
+        let created = done!(self.one(&NewRun { trigger_key: Some(key), ..run.clone() }, &fresh, home).await?);
         self.remembered
             .row()
             .set("pipeline", run.pipeline.as_str())
@@ -291,12 +335,20 @@ impl Births<'_> {
         self.tx.run("remember causes", REMEMBER, &[self.remembered.arg()]).await.map(drop)
     }
 
-    async fn one(&mut self, run: &NewRun, facts: &Facts, home: &Home) -> Result<Created, StoreError> {
+    async fn one(
+        &mut self,
+        run: &NewRun,
+        facts: &Facts,
+        home: &Home,
+    ) -> Result<Result<Created, StoreError>, StoreError> {
         let key = run.trigger_key.clone().map(|key| (run.pipeline.clone(), key));
         let twin = key.as_ref().and_then(|key| self.by_key.get(key)).copied();
         if let Some((run, state)) = facts.earlier.or(twin).or_else(|| self.unborn.state(run.id).map(|it| (run.id, it)))
         {
-            return Ok(Created { run, existed: true, state });
+            return Ok(Ok(Created { run, existed: true, state }));
+        }
+        if let Some(earlier) = run.rerun_of {
+            done!(keep_results(self.tx, earlier, &run.pipeline).await?);
         }
         let crowd = *self.crowds.entry(run.pipeline.clone()).or_insert(facts.crowd);
         let event = match arrive(&run.concurrency, crowd.running, crowd.queued, home.paused) {
@@ -315,7 +367,7 @@ impl Births<'_> {
         if let Some(key) = key {
             self.by_key.insert(key, (run.id, state));
         }
-        Ok(Created { run: run.id, existed: false, state })
+        Ok(Ok(Created { run: run.id, existed: false, state }))
     }
 
     /// Makes room. The pipeline is locked, so no other run of it can start meanwhile.

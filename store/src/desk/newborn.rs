@@ -11,7 +11,7 @@ use tidemill_dag::{
 
 use crate::{
     DEFAULT_QUEUE, NewRun, NewTask, StoreError,
-    db::{Arg, Batch, Sql, Tx, batch},
+    db::{Arg, Batch, Sql, Tx, batch, json},
     door::{After, EventRows, Limits, Offer, first_ready, started},
 };
 
@@ -19,24 +19,26 @@ const RUNS: Sql = batch!(
     [id run, pipeline text, version text, state text, trigger_kind text, trigger_key text, trigger_data text, params text,
      interval_start int, interval_end int, max_runs int, on_overlap text, tasks_total int, tasks_left int,
      tasks_failed int, reason text, created_at int, started_at int, finished_at int, parent_run run, parent_ordinal int,
-     depth int, timeout int, deadline_at int, late_at int, tenant text, started_by text, priority int]
+     depth int, timeout int, deadline_at int, late_at int, tenant text, started_by text, priority int,
+     rerun_of run]
     "INSERT INTO runs (id, pipeline, version, state, trigger_kind, trigger_key, trigger_data, params, interval_start,",
     "interval_end, max_runs, on_overlap, tasks_total, tasks_left, tasks_failed, reason, created_at, started_at,",
-    "finished_at, parent_run, parent_ordinal, depth, timeout, deadline_at, late_at, tenant, started_by, priority)",
+    "finished_at, parent_run, parent_ordinal, depth, timeout, deadline_at, late_at, tenant, started_by, priority, rerun_of)",
     "SELECT id, pipeline, version, state, trigger_kind, trigger_key, trigger_data, params, interval_start,",
     "interval_end, max_runs, on_overlap, tasks_total, tasks_left, tasks_failed, reason, created_at, started_at,",
-    "finished_at, parent_run, parent_ordinal, depth, timeout, deadline_at, late_at, tenant, started_by, priority FROM input"
+    "finished_at, parent_run, parent_ordinal, depth, timeout, deadline_at, late_at, tenant, started_by, priority,",
+    "rerun_of FROM input"
 );
 
 const TASKS: Sql = batch!(
     [run_id run, ordinal int, name text, state text, attempt int, up_pending int, up_succeeded int, up_failed int,
      up_skipped int, policy text, queue text, priority int, offered_at int, ready_at int, finished_at int,
-     pool text, pool_slots int, tenant text, lane text, lane_slots int, standby text]
+     pool text, pool_slots int, tenant text, lane text, lane_slots int, standby text, output text]
     "INSERT INTO tasks (run_id, ordinal, name, state, attempt, failures, crashes, up_pending, up_succeeded, up_failed,",
     "up_skipped, policy, queue, priority, offered_at, ready_at, finished_at, pool, pool_slots, tenant, lane, lane_slots,",
-    "standby) SELECT run_id, ordinal, name, state, attempt,",
+    "standby, output) SELECT run_id, ordinal, name, state, attempt,",
     "0, 0, up_pending, up_succeeded, up_failed, up_skipped, policy, queue, priority, offered_at, ready_at, finished_at,",
-    "pool, pool_slots, tenant, lane, lane_slots, standby FROM input"
+    "pool, pool_slots, tenant, lane, lane_slots, standby, output FROM input"
 );
 
 const EDGES: Sql = batch!(
@@ -122,13 +124,15 @@ impl Newborn {
             .set("late_at", run.bounds.expect_within.map(|length| self.now.after(length)))
             .set("tenant", home.tenant.as_str())
             .set("started_by", run.started_by.as_deref())
-            .set("priority", run.priority as u32);
+            .set("priority", run.priority as u32)
+            .set("rerun_of", run.rerun_of);
     }
 
     fn add_task(&mut self, task: &NewTask, view: &TaskView, limits: Limits) {
         let queue = task.queue.as_deref().unwrap_or(DEFAULT_QUEUE);
         let ready = view.state == TaskState::Ready;
         let gates = limits.gates();
+        let output = task.output.as_ref().map(json);
         let standby = gates.first().filter(|_| ready).map(|(gate, _)| gate.text());
         self.tasks
             .row()
@@ -152,7 +156,8 @@ impl Newborn {
             .set("tenant", limits.tenant.as_str())
             .set("lane", limits.lane.as_ref().map(|lane| lane.0.as_str()))
             .set("lane_slots", limits.lane.as_ref().map(|lane| lane.1))
-            .set("standby", standby.as_deref());
+            .set("standby", standby.as_deref())
+            .set("output", output.as_deref());
         for from in &task.needs {
             self.edges.row().set("run_id", view.key.run).set("from_ordinal", *from).set("to_ordinal", view.key.ordinal);
         }
@@ -237,6 +242,7 @@ impl Born {
                 backoff: task.backoff,
                 max_parallel: task.max_parallel,
                 hook: task.hook,
+                taken: task.taken,
             };
             first.push(TaskView::first(key(ordinal), u32::try_from(task.needs.len()).unwrap_or(u32::MAX), policy));
             for from in &task.needs {

@@ -92,6 +92,7 @@ impl Bed {
             interval: None,
             concurrency: Concurrency::default(),
             started_by: None,
+            rerun_of: None,
             priority: Default::default(),
             tasks: needs.iter().enumerate().map(task).collect(),
             bounds: Bounds::default(),

@@ -18,6 +18,7 @@ async fn every_statement_of_the_door_walks_an_index() {
         &door::items::STATEMENTS,
         &crate::wakes::STATEMENTS,
         &door::limits::STATEMENTS,
+        &crate::backfills::STATEMENTS,
         &crate::approvals::STATEMENTS,
         &desk::turns::STATEMENTS,
     ];

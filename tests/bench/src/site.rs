@@ -120,6 +120,7 @@ impl Site {
             interval: None,
             concurrency: compiled.pipeline.concurrency.clone(),
             started_by: None,
+            rerun_of: None,
             priority: Default::default(),
             tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
             bounds: tidemill_store::Bounds::of(&compiled.pipeline),

@@ -236,6 +236,7 @@ impl Creator {
             interval: None,
             concurrency: compiled.pipeline.concurrency.clone(),
             started_by: None,
+            rerun_of: None,
             priority: Default::default(),
             tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
             bounds: tidemill_store::Bounds::of(&compiled.pipeline),

@@ -46,7 +46,10 @@ enum Rows {
 fn play(rows: Rows, seed: u64, lists: bool, verbose: bool) -> Result<Tally, Failure> {
     let mut dice = Dice::new(seed);
     let wire = Wire::new(dice.fork());
-    let pipelines = pipelines::draw(&mut dice, lists);
+    let mut pipelines = pipelines::draw(&mut dice, lists);
+    if is_limited(seed) {
+        pipelines::limit(&mut pipelines, &mut Dice::new(!seed));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a small runtime");
     runtime.block_on(async {
         let url = match rows {
@@ -65,6 +68,11 @@ fn play(rows: Rows, seed: u64, lists: bool, verbose: bool) -> Result<Tally, Fail
 /// Every other world has tasks with lists.
 const fn has_lists(seed: u64) -> bool {
     seed % 2 == 1
+}
+
+/// Two of four worlds have pools, limited pipelines and tasks that ask people; one of these has lists as well.
+const fn is_limited(seed: u64) -> bool {
+    seed % 4 >= 2
 }
 
 /// `TIDEMILL_SEED=n` plays that seed alone and tells its story.

@@ -120,6 +120,7 @@ async fn start(attempt: &Attempt<'_>, run: &RunPipeline, key: String) -> Result<
         interval: claimed.run.interval,
         concurrency: pipeline.concurrency.clone(),
         started_by: claimed.run.started_by.clone(),
+        rerun_of: None,
         priority: Priority::default(),
         tasks: loaded.compiled.plan.tasks.iter().map(NewTask::from).collect(),
         bounds: Bounds { parent, depth, ..Bounds::of(pipeline) },

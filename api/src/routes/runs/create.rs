@@ -68,7 +68,7 @@ pub(super) async fn start_run(
     Ok((StatusCode::CREATED, head, Json(run)).into_response())
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(in crate::routes) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let fits = |key: &&str| !key.is_empty() && key.len() <= 200;
     let key = value.to_str().ok().filter(fits);

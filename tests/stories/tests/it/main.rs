@@ -8,6 +8,7 @@ mod killed;
 mod large;
 mod models;
 mod outside;
+mod people;
 mod readme;
 mod requests;
 mod triggers;

@@ -112,6 +112,14 @@ fn count(world: &World, tally: &mut Tally) {
             Move::Task { on: EventKind::OwnerGone, .. } => tally.count("owners gone", 1),
             Move::Task { on: EventKind::Release, .. } => tally.count("handed back", 1),
             Move::Task { on: EventKind::Park, .. } => tally.count("parked", 1),
+            Move::Task { on: EventKind::Answer, .. } => tally.count("decided by people", 1),
+            Move::Task {
+                on: EventKind::Due,
+                to: TaskState::Succeeded | TaskState::Failed | TaskState::Skipped,
+                ..
+            } => {
+                tally.count("questions over", 1);
+            }
             Move::Task { on: EventKind::Expand, .. } => tally.count("lists known", 1),
             Move::Task { on: EventKind::Place, .. } => tally.count("items that got a place", 1),
             Move::Task { task, on: EventKind::Resume, .. } if items.contains(&task) => tally.count("items resumed", 1),

@@ -1,10 +1,31 @@
 //! What a store offers to the simulated world. Both stores stand behind it.
 
 use tidemill_dag::{
+    approval::{Answer, Question},
     id::{RunId, Ticket, WorkerId},
     invariants::World,
+    spec::OnExpiry,
     time::Timestamp,
 };
+
+use super::pipelines::Fate;
+
+/// What is asked of two people at once; one who refuses is enough.
+pub fn question(until: Timestamp, fate: Fate) -> Question {
+    Question {
+        message: "as scripted".to_owned(),
+        subject: serde_json::Value::Null,
+        approvers: Vec::new(),
+        required: 2,
+        excluded: Some("p0".to_owned()),
+        expires_at: until,
+        on_expiry: match fate {
+            Fate::Approved => OnExpiry::Approve,
+            Fate::Rejected => OnExpiry::Fail,
+            Fate::Unheard => OnExpiry::Skip,
+        },
+    }
+}
 
 /// A run that somebody wants.
 #[derive(Debug, Clone)]
@@ -21,6 +42,7 @@ pub enum Said {
     Parked { until: Timestamp },
     Skipped,
     Expanded { items: u32 },
+    Asked { until: Timestamp, fate: Fate },
     HandedBack,
 }
 
@@ -49,6 +71,8 @@ pub trait Door {
     async fn resume(&mut self, run: RunId) -> Result<bool, Broken>;
     async fn sweep(&mut self) -> Result<(), Broken>;
     async fn owner_gone(&mut self, worker: &WorkerId) -> Result<(), Broken>;
+    /// One person's answer; false where it does not count.
+    async fn answer(&mut self, of: Ticket, answer: &Answer) -> Result<bool, Broken>;
     /// A snapshot; queue and rest are the driver's to fill in.
     async fn world(&mut self) -> Result<World, Broken>;
 }

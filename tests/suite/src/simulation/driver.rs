@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use tidemill_dag::{
-    id::{RunId, Ticket, WorkerId},
+    approval::Answer,
+    id::{Attempt, RunId, Ticket, WorkerId},
     invariants::World,
-    state::TaskState,
+    state::{TaskState, TaskView},
     time::{Clock, Timestamp},
 };
 
@@ -13,7 +14,7 @@ use super::{
     check,
     dice::Dice,
     door::{Broken, Door, Order, Said},
-    pipelines::{Pipeline, Script},
+    pipelines::{Fate, Pipeline, Script},
     wire::Wire,
     workers::{Doing, Worker, outcome},
 };
@@ -65,6 +66,10 @@ impl Tally {
             "handed back",
             "parked",
             "run next",
+            "decided by people",
+            "questions over",
+            "answers counted",
+            "answers refused",
             "lists known",
             "items resumed",
             "items that got a place",
@@ -129,6 +134,8 @@ pub struct Simulation<D> {
     keys: BTreeMap<(usize, String), RunId>,
     orders: u32,
     tally: Tally,
+    /// Whether any task asks people.
+    asks: bool,
     verbose: bool,
 }
 
@@ -143,8 +150,9 @@ impl<D: Door> Simulation<D> {
         let lost = dice.pick(&[0, 0, 100, 500]);
         wire.faults(lost, dice.pick(&[0, 0, 100, 400]));
         let skew = skews[4];
+        let asks = pipelines.iter().flat_map(|it| &it.tasks).any(|it| matches!(it.script, Script::Asks(_)));
         let (runs, keys, tally) = (BTreeMap::new(), BTreeMap::new(), Tally::default());
-        Self { door, wire, pipelines, dice, temper, workers, skew, runs, keys, orders: 0, tally, verbose }
+        Self { door, wire, pipelines, dice, temper, workers, skew, runs, keys, orders: 0, tally, asks, verbose }
     }
 
     pub async fn play(mut self) -> Result<Tally, Failure> {
@@ -410,6 +418,33 @@ impl<D: Door> Simulation<D> {
         }
         if self.dice.strikes(temper.order) {
             self.order().await?;
+        }
+        if self.asks && self.dice.strikes(500) {
+            self.answers().await?;
+        }
+        Ok(())
+    }
+
+    /// Somebody answers a question, some twice, some an old one, some who must not.
+    async fn answers(&mut self) -> Result<(), Failure> {
+        let asking: Vec<TaskView> = self.door.world().await?.tasks.into_iter().filter(|it| it.asks.is_some()).collect();
+        for task in asking {
+            let Script::Asks(fate) = self.doing(task.ticket()).await?.script else {
+                return Err(Failure(format!("{} asks, and its script does not", task.key)));
+            };
+            let approve = match fate {
+                Fate::Approved => true,
+                Fate::Rejected => false,
+                Fate::Unheard => continue,
+            };
+            let stale = u32::from(self.dice.strikes(150));
+            let of = Ticket { attempt: Attempt(task.attempt.0.saturating_sub(stale)), ..task.ticket() };
+            let who = format!("p{}", self.dice.below(4));
+            let answer = Answer { who, roles: Vec::new(), approve, reason: None };
+            let counted = self.risky(async |door| door.answer(of, &answer).await).await?;
+            self.note(|| format!("{} answers {of} with {approve}: {counted:?}", answer.who));
+            self.tally.count("answers counted", u64::from(counted == Some(true)));
+            self.tally.count("answers refused", u64::from(counted == Some(false)));
         }
         Ok(())
     }

@@ -7,8 +7,10 @@ use std::{
 };
 
 use tidemill_dag::{
+    approval::{self, Answer, Question, Verdict},
     id::{Ordinal, RunId, TaskKey, Ticket, WorkerId},
-    invariants::{Lease, RunRow, World},
+    invariants::{AnswerRow, Lease, LimitRow, RunRow, World},
+    limits::{Gate, Room},
     spec::OnOverlap,
     state::{
         Arrival, Event, Holder, IllegalMove, Move, RunEvent, RunState, RunView, TaskState, TaskView, Want, Work,
@@ -18,8 +20,8 @@ use tidemill_dag::{
 };
 
 use super::{
-    door::{Broken, Door, Heard, LEASE_SECONDS, Order, Said},
-    pipelines::Pipeline,
+    door::{Broken, Door, Heard, LEASE_SECONDS, Order, Said, question},
+    pipelines::{POOLS, Pipeline},
     wire::Wire,
 };
 
@@ -31,6 +33,9 @@ pub struct Memory {
     tasks: BTreeMap<TaskKey, TaskView>,
     runs: BTreeMap<RunId, Run>,
     offered: BTreeMap<TaskKey, Timestamp>,
+    /// Ready tasks without a ticket: a limit of theirs is full.
+    standby: BTreeSet<Ticket>,
+    questions: BTreeMap<Ticket, (Question, Vec<Answer>)>,
     data_sets: BTreeSet<Ticket>,
     audit: Vec<Move>,
 }
@@ -58,6 +63,8 @@ impl Memory {
             tasks: BTreeMap::new(),
             runs: BTreeMap::new(),
             offered: BTreeMap::new(),
+            standby: BTreeSet::new(),
+            questions: BTreeMap::new(),
             data_sets: BTreeSet::new(),
             audit: Vec::new(),
         }
@@ -153,10 +160,82 @@ impl Memory {
         }
         self.audit.extend(settled.moves);
         for ticket in settled.tickets {
-            self.offered.insert(ticket.task, self.wire.now());
-            self.wire.offer(ticket);
+            if self.gates(ticket.task).is_empty() {
+                self.offer(ticket);
+            } else {
+                self.standby.insert(ticket);
+            }
         }
+        self.take_turns();
         Ok(())
+    }
+
+    fn offer(&mut self, ticket: Ticket) {
+        self.offered.insert(ticket.task, self.wire.now());
+        self.wire.offer(ticket);
+    }
+
+    /// The limits of a task, and how many slots it takes of each. An item has those of its task.
+    fn gates(&self, key: TaskKey) -> Vec<(Gate, u32)> {
+        let pipeline = &self.pipelines[self.runs[&key.run].pipeline];
+        let planned = self.tasks[&key].parent.unwrap_or(key.ordinal);
+        let pool = pipeline.tasks[planned.0 as usize].pool;
+        let pool = pool.map(|(pool, slots)| (Gate::Pool(POOLS[pool].0.to_owned()), slots));
+        let lane = pipeline.concurrency.max_tasks.map(|_| (Gate::Pipeline(pipeline.name.clone()), 1));
+        pool.into_iter().chain(lane).collect()
+    }
+
+    fn size(&self, gate: &Gate) -> Option<u32> {
+        match gate {
+            Gate::Pool(name) => POOLS.iter().find(|(pool, _)| pool == name).map(|(_, slots)| *slots),
+            Gate::Pipeline(name) => self.pipelines.iter().find(|it| it.name == *name)?.concurrency.max_tasks,
+            Gate::Tenant(_) => None,
+        }
+    }
+
+    /// Every limit and who counts against it.
+    fn rooms(&self, counts: impl Fn(&TaskView) -> bool) -> BTreeMap<Gate, Room> {
+        let mut rooms: BTreeMap<Gate, Room> = BTreeMap::new();
+        for task in self.tasks.values() {
+            for (gate, slots) in self.gates(task.key) {
+                let size = self.size(&gate);
+                let room = rooms.entry(gate).or_insert(Room { size, held: 0 });
+                room.held += if counts(task) { slots } else { 0 };
+            }
+        }
+        rooms
+    }
+
+    /// Lets in whoever finds room, oldest first; what runs and what was let in before counts.
+    fn take_turns(&mut self) {
+        let current = |ticket: &Ticket| {
+            self.tasks.get(&ticket.task).is_some_and(|row| row.state == TaskState::Ready && row.ticket() == *ticket)
+        };
+        self.standby = self.standby.iter().filter(|ticket| current(ticket)).copied().collect();
+        if self.standby.is_empty() {
+            return;
+        }
+        let mut rooms = self.rooms(|task| match task.state {
+            TaskState::Running => true,
+            TaskState::Ready => !self.standby.contains(&task.ticket()),
+            _ => false,
+        });
+        for ticket in self.standby.clone() {
+            if take_all(&mut rooms, &self.gates(ticket.task)) {
+                self.standby.remove(&ticket);
+                self.offer(ticket);
+            }
+        }
+    }
+
+    fn limits(&self) -> Vec<LimitRow> {
+        let mut held: BTreeMap<Gate, Vec<(Ticket, u32)>> = BTreeMap::new();
+        for task in self.tasks.values().filter(|task| task.state == TaskState::Running) {
+            for (gate, slots) in self.gates(task.key) {
+                held.entry(gate).or_default().push((task.ticket(), slots));
+            }
+        }
+        held.into_iter().map(|(gate, held)| LimitRow { name: gate.text(), size: self.size(&gate), held }).collect()
     }
 
     /// Applies one event to each of these tasks and commits; those that refuse are left alone.
@@ -189,10 +268,31 @@ impl Memory {
             .map(TaskView::ticket);
         let (ticket, None) = (ready.next()?, ready.next()) else { return None };
         drop(ready);
+        if !self.gates(ticket.task).is_empty() {
+            return None;
+        }
         let by = Holder { attempt: ticket.attempt, owner: owner.clone() };
         work.apply(ticket.task, &Event::Start { by, lease_until: self.lease_until() }, 0.0).ok()?;
         Some(ticket)
     }
+}
+
+/// Takes slots of every limit, or of none.
+fn take_all(rooms: &mut BTreeMap<Gate, Room>, gates: &[(Gate, u32)]) -> bool {
+    let fits = gates.iter().all(|(gate, slots)| rooms.get(gate).is_some_and(|room| *slots <= room.free()));
+    if fits {
+        for (gate, slots) in gates {
+            if let Some(room) = rooms.get_mut(gate) {
+                room.take(*slots);
+            }
+        }
+    }
+    fits
+}
+
+fn answer_row(ticket: Ticket, question: &Question, given: &[Answer]) -> AnswerRow {
+    let count = |yes| u32::try_from(given.iter().filter(|it| it.approve == yes).count()).unwrap_or(u32::MAX);
+    AnswerRow { ticket, required: question.required, approved: count(true), rejected: count(false) }
 }
 
 fn readers_of(pipeline: &Pipeline) -> Vec<Vec<Ordinal>> {
@@ -242,7 +342,14 @@ impl Door for Memory {
         let lease_until = self.lease_until();
         let mut work = self.begin(&keys);
         let mut claimed = Vec::new();
+        let mut rooms = self.rooms(|task| task.state == TaskState::Running);
         for ticket in tickets {
+            let good =
+                work.task(ticket.task).is_some_and(|row| row.state == TaskState::Ready && row.ticket() == *ticket);
+            if good && !take_all(&mut rooms, &self.gates(ticket.task)) {
+                self.standby.insert(*ticket);
+                continue;
+            }
             let by = Holder { attempt: ticket.attempt, owner: worker.clone() };
             if work.apply(ticket.task, &Event::Start { by, lease_until }, 0.0).is_ok() {
                 claimed.push(*ticket);
@@ -270,6 +377,10 @@ impl Door for Memory {
             Said::Parked { until } => Event::Park { by, until },
             Said::Skipped => Event::Skip(by),
             Said::Expanded { items } => Event::Expand { by, items },
+            Said::Asked { until, fate } => {
+                let question = question(until, fate);
+                Event::Ask { by, until, on_expiry: question.on_expiry }
+            }
             Said::HandedBack => Event::Release(by),
         };
         let mut work = self.begin(&[ticket.task]);
@@ -281,8 +392,10 @@ impl Door for Memory {
         self.settle(&mut work)?;
         let next = if next { self.run_next(&mut work, ticket.task, worker) } else { None };
         self.commit(work)?;
-        if said == Said::Succeeded {
-            self.data_sets.insert(ticket);
+        match said {
+            Said::Succeeded => drop(self.data_sets.insert(ticket)),
+            Said::Asked { until, fate } => drop(self.questions.insert(ticket, (question(until, fate), Vec::new()))),
+            _ => {}
         }
         Ok(Heard { accepted: true, next })
     }
@@ -335,16 +448,35 @@ impl Door for Memory {
         let due = self.keys(|task| task.wake_at.is_some_and(|until| until <= now));
         self.each(&due, |_| Event::Due)?;
         let old = |key: &TaskKey| self.offered.get(key).is_none_or(|at| now.since(*at) >= OFFER_AGAIN);
-        for key in self.keys(|task| task.state == TaskState::Ready && old(&task.key)) {
-            self.offered.insert(key, now);
-            self.wire.offer(self.tasks[&key].ticket());
+        let lost = |task: &TaskView| {
+            task.state == TaskState::Ready && old(&task.key) && !self.standby.contains(&task.ticket())
+        };
+        for key in self.keys(lost) {
+            self.offer(self.tasks[&key].ticket());
         }
+        self.take_turns();
         Ok(())
     }
 
     async fn owner_gone(&mut self, worker: &WorkerId) -> Result<(), Broken> {
         let mine = self.keys(|task| task.owner.as_ref() == Some(worker));
         self.each(&mine, |_| Event::OwnerGone).map(drop)
+    }
+
+    async fn answer(&mut self, of: Ticket, answer: &Answer) -> Result<bool, Broken> {
+        let now = self.wire.now();
+        let open = self.tasks.get(&of.task).is_some_and(|row| row.asks.is_some() && row.ticket() == of);
+        let Some((question, before)) = self.questions.get_mut(&of).filter(|_| open) else { return Ok(false) };
+        let Ok(verdict) = approval::answer(question, before, answer, now) else { return Ok(false) };
+        before.push(answer.clone());
+        let approved = match verdict {
+            Verdict::Counted { .. } => return Ok(true),
+            Verdict::Approved => true,
+            Verdict::Rejected => false,
+        };
+        let by = Holder { attempt: of.attempt, owner: WorkerId(answer.who.clone()) };
+        let moved = self.each(&[of.task], |_| Event::Answer { by: by.clone(), approved })?;
+        if moved.is_empty() { Err(format!("{of} is open and takes no answer")) } else { Ok(true) }
     }
 
     async fn world(&mut self) -> Result<World, Broken> {
@@ -366,6 +498,12 @@ impl Door for Memory {
             audit: self.audit.clone(),
             leases: self.tasks.values().filter_map(lease).collect(),
             data_sets: self.data_sets.iter().copied().collect(),
+            limits: self.limits(),
+            answers: self
+                .questions
+                .iter()
+                .map(|(ticket, (question, given))| answer_row(*ticket, question, given))
+                .collect(),
             ..World::default()
         })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tidemill_dag::{
     id::{Attempt, Ordinal},
     spec::{Backoff, Concurrency, OnOverlap, RunIf},
-    state::{Policy, TaskState},
+    state::{Policy, Taken, TaskState},
     time::Span,
 };
 
@@ -26,7 +26,21 @@ pub enum Script {
     WaitsUntil(u32),
     /// Its `when` is false.
     DoesNotApply,
+    /// Asks people, who only ever give this answer; silence means the same.
+    Asks(Fate),
 }
+
+/// What becomes of a question, whoever answers it and however often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Approved,
+    Rejected,
+    /// Nobody answers, and silence skips it.
+    Unheard,
+}
+
+/// The pools of every world: name and slots.
+pub const POOLS: [(&str, u32); 2] = [("narrow", 1), ("wide", 3)];
 
 #[derive(Debug, Clone)]
 pub struct Task {
@@ -35,6 +49,8 @@ pub struct Task {
     pub script: Script,
     /// What each item of its list does; without a list it does its work itself.
     pub items: Vec<Script>,
+    /// The pool whose slots it takes, and how many.
+    pub pool: Option<(usize, u32)>,
     /// At most this long, in milliseconds.
     pub longest: u64,
 }
@@ -64,7 +80,29 @@ fn draw_hook(pipeline: &mut Pipeline, dice: &mut Dice) {
         let run_if = dice.pick(&[RunIf::AnyFailed, RunIf::NoneFailed]);
         let policy = Policy { run_if, hook: true, retries: 1, ..Policy::default() };
         let script = dice.pick(&[Script::Succeeds, Script::WorksAfter(1), Script::NeverWorks]);
-        pipeline.tasks.push(Task { needs, policy, script, items: Vec::new(), longest: 500 });
+        pipeline.tasks.push(Task { needs, policy, script, items: Vec::new(), pool: None, longest: 500 });
+    }
+}
+
+/// Puts some tasks into pools, limits some pipelines' tasks, lets some tasks ask people, and takes some over as a re-run does. From dice of its own, so that
+/// what else a world draws stays as it was.
+pub fn limit(pipelines: &mut [Pipeline], dice: &mut Dice) {
+    for pipeline in pipelines {
+        pipeline.concurrency.max_tasks = dice.pick(&[None, None, Some(1), Some(3)]);
+        for task in &mut pipeline.tasks {
+            if dice.strikes(400) {
+                let pool = dice.below(POOLS.len());
+                let slots = if pool == 1 { dice.pick(&[1, 1, 2, 3]) } else { 1 };
+                task.pool = Some((pool, slots));
+            }
+            if dice.strikes(60) {
+                task.policy.taken = Some(dice.pick(&[Taken::Succeeded, Taken::Succeeded, Taken::Skipped]));
+                task.items.clear();
+            }
+            if task.items.is_empty() && dice.strikes(150) {
+                task.script = Script::Asks(dice.pick(&[Fate::Approved, Fate::Approved, Fate::Rejected, Fate::Unheard]));
+            }
+        }
     }
 }
 
@@ -117,6 +155,7 @@ fn task(n: usize, density: u64, trouble: u64, dice: &mut Dice) -> Task {
         policy: Policy { run_if, retries: 2, backoff, ..Policy::default() },
         script,
         items: Vec::new(),
+        pool: None,
         longest: dice.pick(&[1, 500, 3_000, 9_000]),
     }
 }
@@ -126,8 +165,9 @@ impl Script {
     const fn ends(self) -> TaskState {
         match self {
             Self::Succeeds | Self::WorksAfter(_) | Self::WaitsUntil(_) => TaskState::Succeeded,
-            Self::Breaks | Self::NeverWorks => TaskState::Failed,
-            Self::DoesNotApply => TaskState::Skipped,
+            Self::Asks(Fate::Approved) => TaskState::Succeeded,
+            Self::Breaks | Self::NeverWorks | Self::Asks(Fate::Rejected) => TaskState::Failed,
+            Self::DoesNotApply | Self::Asks(Fate::Unheard) => TaskState::Skipped,
         }
     }
 
@@ -135,7 +175,7 @@ impl Script {
     pub const fn falls_short(self, attempt: Attempt) -> bool {
         match self {
             Self::WorksAfter(last) | Self::WaitsUntil(last) => attempt.0 <= last,
-            Self::Succeeds | Self::Breaks | Self::NeverWorks | Self::DoesNotApply => false,
+            Self::Succeeds | Self::Breaks | Self::NeverWorks | Self::DoesNotApply | Self::Asks(_) => false,
         }
     }
 }
@@ -146,6 +186,13 @@ impl Pipeline {
         let mut ends: Vec<TaskState> = Vec::new();
         let mut items = BTreeMap::new();
         for (task, ordinal) in self.tasks.iter().zip(0..) {
+            if let Some(taken) = task.policy.taken {
+                ends.push(match taken {
+                    Taken::Succeeded => TaskState::Succeeded,
+                    Taken::Skipped => TaskState::Skipped,
+                });
+                continue;
+            }
             let before: Vec<TaskState> = task.needs.iter().map(|o| ends[o.0 as usize]).collect();
             let any = |wanted: &[TaskState]| before.iter().any(|state| wanted.contains(state));
             let trouble = any(&[TaskState::Failed, TaskState::UpstreamFailed]);

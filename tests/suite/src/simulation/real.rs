@@ -5,19 +5,20 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::json;
 use tidemill_dag::{
+    approval::Answer,
     id::{RunId, Ticket, VersionId, WorkerId},
     invariants::World,
     spec::Priority,
     time::{Chance, Clock},
 };
 use tidemill_store::{
-    Bounds, NewRun, NewTask, NewVersion, Outcome, Report, Store, StoreError, TaskFailure, Transport, TransportError,
-    TriggerKind,
+    Bounds, NewPool, NewRun, NewTask, NewVersion, Outcome, Report, Store, StoreError, TaskFailure, Transport,
+    TransportError, TriggerKind,
 };
 
 use super::{
-    door::{Broken, Door, Heard, LEASE_SECONDS, Order, Said},
-    pipelines::Pipeline,
+    door::{Broken, Door, Heard, LEASE_SECONDS, Order, Said, question},
+    pipelines::{POOLS, Pipeline},
     wire::Wire,
 };
 
@@ -64,6 +65,10 @@ impl Real {
     pub async fn open(url: &str, pipelines: Vec<Pipeline>, wire: Arc<Wire>) -> Result<Self, Broken> {
         let (clock, chance, transport) = (wire.clone(), wire.clone(), wire.clone());
         let store = Store::open(url, clock, chance, transport).await.map_err(broken)?;
+        for (name, slots) in POOLS {
+            let pool = NewPool { name: name.to_owned(), slots, description: None };
+            store.set_pool(&pool).await.map_err(broken)?;
+        }
         for pipeline in &pipelines {
             let saved = NewVersion {
                 pipeline: pipeline.name.clone(),
@@ -87,6 +92,9 @@ impl Real {
             backoff: task.policy.backoff,
             max_parallel: task.policy.max_parallel,
             hook: task.policy.hook,
+            taken: task.policy.taken,
+            pool: task.pool.map(|(pool, _)| POOLS[pool].0.to_owned()),
+            pool_slots: task.pool.map_or(1, |(_, slots)| slots),
             ..NewTask::default()
         });
         NewRun {
@@ -100,6 +108,7 @@ impl Real {
             interval: None,
             concurrency: pipeline.concurrency.clone(),
             started_by: None,
+            rerun_of: None,
             priority: Default::default(),
             tasks: tasks.collect(),
             bounds: Bounds::default(),
@@ -116,6 +125,7 @@ fn outcome(ticket: Ticket, said: Said) -> Outcome {
         Said::Parked { until } => Outcome::Parked { wake_at: until, reason: "as scripted".to_owned() },
         Said::Expanded { items } => Outcome::Expanded { items: (0..items).map(|n| json!(n)).collect() },
         Said::Skipped => Outcome::Skipped { reason: "as scripted".to_owned() },
+        Said::Asked { until, fate } => Outcome::Asked { question: Box::new(question(until, fate)) },
         Said::HandedBack => Outcome::Cancelled,
     }
 }
@@ -155,6 +165,14 @@ impl Door for Real {
 
     async fn owner_gone(&mut self, worker: &WorkerId) -> Result<(), Broken> {
         self.store.expire_owner(worker).await.map(drop).map_err(broken)
+    }
+
+    async fn answer(&mut self, of: Ticket, answer: &Answer) -> Result<bool, Broken> {
+        match self.store.answer(of, answer).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Answer { .. } | StoreError::NotOpen { .. } | StoreError::NoApproval(_)) => Ok(false),
+            Err(other) => Err(broken(other)),
+        }
     }
 
     async fn world(&mut self) -> Result<World, Broken> {

@@ -81,5 +81,6 @@ pub fn outcome(Doing { script, list, .. }: Doing, ticket: Ticket, now: Timestamp
         Script::Breaks => Said::Failed { retryable: false },
         Script::NeverWorks => Said::Failed { retryable: true },
         Script::DoesNotApply => Said::Skipped,
+        Script::Asks(fate) => Said::Asked { until: now.after(Duration::from_secs(20)), fate },
     }
 }

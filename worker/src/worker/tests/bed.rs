@@ -157,6 +157,7 @@ impl Bed {
             interval: None,
             concurrency: compiled.pipeline.concurrency.clone(),
             started_by: None,
+            rerun_of: None,
             priority: Default::default(),
             tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
             bounds: Bounds::of(&compiled.pipeline),
