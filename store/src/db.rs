@@ -1,19 +1,22 @@
 //! The two databases behind one face: connections, transactions, values in and rows out.
 
 mod batch;
+mod hosts;
 mod row;
 mod schema;
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{
-    Connection, Executor, PgConnection, Postgres, Sqlite, Transaction,
+    Connection, Executor, Postgres, Sqlite, Transaction,
     pool::PoolOptions,
-    postgres::{PgConnectOptions, PgPool},
+    postgres::PgPool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous},
 };
 
 use crate::StoreError;
+
+use hosts::{Hosts, Watch};
 
 pub(crate) use batch::{Batch, batch, cell};
 pub(crate) use row::{Arg, Columns, Row, json};
@@ -36,11 +39,12 @@ impl From<&'static str> for Sql {
 #[derive(Debug, Clone)]
 pub(crate) enum Db {
     /// One writer, because SQLite has one; readers see the last commit and never wait for it.
-    Sqlite {
-        writer: SqlitePool,
-        readers: SqlitePool,
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres {
+        pool: PgPool,
+        /// Keeps the pool at the host that takes writes, where there are several.
+        _watch: Option<Arc<Watch>>,
     },
-    Postgres(PgPool),
 }
 
 /// A transaction. Dropped without [`Tx::commit`] it leaves nothing.
@@ -78,12 +82,9 @@ impl Db {
         let db = if let Some(path) = url.strip_prefix("sqlite:") {
             Self::sqlite(path).await.map_err(open)?
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            // The parser's own message may repeat part of what it was given, so it is not passed on.
-            let options = PgConnectOptions::from_str(url).map_err(|_| StoreError::Address {
-                url: shown.clone(),
-                problem: "it does not read as postgres://USER:PASSWORD@HOST:PORT/DATABASE".into(),
-            })?;
-            Self::postgres(options).await.map_err(open)?
+            let address = |problem: &str| StoreError::Address { url: shown.clone(), problem: problem.to_owned() };
+            let hosts = Hosts::read(url).map_err(address)?;
+            Self::postgres(hosts).await.map_err(open)?
         } else {
             let problem = "it must start with `sqlite:` or `postgres:`".into();
             return Err(StoreError::Address { url: shown, problem });
@@ -120,29 +121,44 @@ impl Db {
 
     /// Every statement of ours goes by key over a handful of rows. Plans made once, when the tables
     /// were empty, would scan them for ever; so the planner is told to walk the indexes.
-    async fn postgres(options: PgConnectOptions) -> Result<Self, sqlx::Error> {
-        let options = options
-            .application_name("tidemill")
-            .options([
-                ("plan_cache_mode", "force_generic_plan"),
-                ("enable_seqscan", "off"),
-                ("enable_hashjoin", "off"),
-                ("enable_mergejoin", "off"),
-                ("jit", "off"),
-            ])
-            .statement_cache_capacity(256);
+    async fn postgres(hosts: Hosts) -> Result<Self, sqlx::Error> {
+        let hosts = hosts.each(|options| {
+            options
+                .application_name("tidemill")
+                .options([
+                    ("plan_cache_mode", "force_generic_plan"),
+                    ("enable_seqscan", "off"),
+                    ("enable_hashjoin", "off"),
+                    ("enable_mergejoin", "off"),
+                    ("jit", "off"),
+                ])
+                .statement_cache_capacity(256)
+        });
         // A pool would go on trying where nothing listens; whoever opens wants to know at once.
-        PgConnection::connect_with(&options).await?.close().await?;
-        let pool = PoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).test_before_acquire(false);
-        Ok(Self::Postgres(pool.connect_lazy_with(options)))
+        let session = hosts.find().await?;
+        let mut pool =
+            PoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).test_before_acquire(false);
+        if !hosts.several() {
+            session.close().await?;
+            return Ok(Self::Postgres { pool: pool.connect_lazy_with(hosts.current()), _watch: None });
+        }
+        let hosts = Arc::new(hosts);
+        let known = Arc::clone(&hosts);
+        pool = pool.after_connect(|session, _| Box::pin(hosts::check(session))).before_acquire(move |_, known_for| {
+            let fresh = !known.is_stale(known_for.age);
+            Box::pin(async move { Ok(fresh) })
+        });
+        let pool: PgPool = pool.connect_lazy_with(hosts.current());
+        let watch = Arc::new(hosts.watch(pool.clone(), session));
+        Ok(Self::Postgres { pool, _watch: Some(watch) })
     }
 
     /// Begins a transaction that may write. SQLite takes its write lock at once: a read that turns into
     /// a write later could not wait for another writer.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         match self {
-            Self::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
-            Self::Postgres(pool) => connected!(pool.begin().await).map(Tx::Postgres),
+            Self::Sqlite { writer, .. } => begin_writing(writer).await.map(Tx::Sqlite),
+            Self::Postgres { pool, .. } => connected!(pool.begin().await).map(Tx::Postgres),
         }
         .map_err(failed("begin a transaction"))
     }
@@ -151,7 +167,7 @@ impl Db {
     pub async fn begin_reading(&self) -> Result<Tx, StoreError> {
         match self {
             Self::Sqlite { readers, .. } => readers.begin().await.map(Tx::Sqlite),
-            Self::Postgres(pool) => {
+            Self::Postgres { pool, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
                 connected!(pool.begin_with(begin).await).map(Tx::Postgres)
             }
@@ -169,7 +185,7 @@ impl Db {
         let sql = sql.into();
         match self {
             Self::Sqlite { readers, .. } => sqlite_rows(readers, sql, args).await,
-            Self::Postgres(pool) => connected!(postgres_rows(pool, sql, args).await),
+            Self::Postgres { pool, .. } => connected!(postgres_rows(pool, sql, args).await),
         }
         .map_err(failed(action))
     }
@@ -194,7 +210,7 @@ impl Db {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { pool, .. } => pool.close().await,
         }
     }
 }
@@ -245,6 +261,19 @@ impl Tx {
             Self::Postgres(tx) => tx.commit().await,
         }
         .map_err(failed("commit"))
+    }
+}
+
+/// A commit that fails because the disk is full has undone the transaction, but the driver still counts it and would refuse every
+/// later one; such a connection is replaced.
+async fn begin_writing(writer: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    match writer.begin_with(BEGIN).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            writer.acquire().await?.close().await?;
+            writer.begin_with(BEGIN).await
+        }
+        begun => begun,
     }
 }
 
@@ -311,12 +340,13 @@ pub(crate) fn is_away(error: &StoreError) -> bool {
     }
 }
 
-/// Whether the connection is gone, be it that the server said goodbye (57P01 and its kin, 08…) or said nothing.
+/// Whether the connection is of no use any more, be it that the server said goodbye (57P01 and its kin, 08…) or said nothing, or
+/// that it takes no writes any more (25006): then it follows another one, which is looked for.
 fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
         sqlx::Error::Database(database) => {
-            database.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+            database.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "25006")
         }
         _ => false,
     }

@@ -38,7 +38,7 @@ impl Seat {
     }
 
     async fn ask(&mut self, db: &Db) -> Result<bool, sqlx::Error> {
-        let Db::Postgres(pool) = db else { return Ok(true) };
+        let Db::Postgres { pool, .. } = db else { return Ok(true) };
         let session = match &mut self.session {
             Some(session) => session,
             None => {

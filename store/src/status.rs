@@ -120,7 +120,7 @@ impl Store {
     pub async fn database(&self) -> Result<DatabaseFacts, StoreError> {
         let kind = match &self.desk.db {
             Db::Sqlite { .. } => "sqlite",
-            Db::Postgres(_) => "postgres",
+            Db::Postgres { .. } => "postgres",
         };
         let rows = self.desk.db.read("ask the database about itself", FACTS, &[]).await?;
         let row = rows.first().ok_or(StoreError::Closed)?;

@@ -59,7 +59,7 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let db = Db::open(url).await?;
         let clock = match &db {
-            Db::Postgres(_) => DatabaseClock::start(&db).await?,
+            Db::Postgres { .. } => DatabaseClock::start(&db).await?,
             Db::Sqlite { .. } => clock,
         };
         Ok(Self::over(db, clock, chance, transport))

@@ -9,6 +9,7 @@ mod collect;
 mod concurrency;
 mod crashes;
 mod definitions;
+mod failover;
 mod family;
 mod graph;
 mod items;

@@ -53,7 +53,7 @@ pub(crate) fn newest_step() -> i64 {
 /// SQLite by a transaction around all steps.
 pub(super) async fn migrate(db: &Db) -> Result<(), MigrateError> {
     match db {
-        Db::Postgres(pool) => steps!("postgres").run(pool).await,
+        Db::Postgres { pool, .. } => steps!("postgres").run(pool).await,
         Db::Sqlite { writer, .. } => {
             let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
             steps!("sqlite").run_direct(None, &mut *tx, false).await?;

@@ -18,14 +18,14 @@ use nix::sys::signal::Signal;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
-use crate::{process::Process, tls::Certificates};
+use crate::{disk::SmallDisk, process::Process, tls::Certificates};
 
 /// Whether what is committed survives a power cut. Tests of behaviour need not; measurements do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// As a production server: every commit is flushed.
     Flushed,
-    /// Nothing is flushed.
+    /// Nothing is flushed: what is committed survives the end of the server, not that of the machine.
     Lost,
 }
 
@@ -57,6 +57,8 @@ pub enum PostgresError {
 #[derive(Debug)]
 pub struct Postgres {
     process: Process,
+    /// Where its data is, if it is to get full.
+    disk: Option<SmallDisk>,
     user: Option<Account>,
     server: PathBuf,
     settings: Vec<String>,
@@ -89,6 +91,43 @@ impl Postgres {
         let server = Self::prepare(durability, connections)?;
         server.again()?;
         Ok(server)
+    }
+
+    /// Starts one whose data is on a small disk, where this user may mount one; see [`Postgres::disk`].
+    pub fn start_small(connections: u32) -> Result<Self, PostgresError> {
+        let server = Self::spare_small(connections)?;
+        server.init()?;
+        server.again()?;
+        Ok(server)
+    }
+
+    /// The same without any data, not started: see [`Postgres::follow`].
+    pub fn spare_small(connections: u32) -> Result<Self, PostgresError> {
+        const MEBIBYTES: u32 = 400;
+        let mut server = Self::spare(Durability::Lost, connections)?;
+        server.disk = SmallDisk::mount(MEBIBYTES)?;
+        server.settings.extend(["min_wal_size=32MB".to_owned(), "max_wal_size=64MB".to_owned()]);
+        Ok(server)
+    }
+
+    /// The small disk that its data is on.
+    pub fn disk(&self) -> Option<&SmallDisk> {
+        self.disk.as_ref()
+    }
+
+    /// Starts it if it ended by itself, and waits until it answers.
+    pub async fn recover(&self) -> Result<(), PostgresError> {
+        let since = Instant::now();
+        loop {
+            if !self.process.is_running() {
+                self.again()?;
+            }
+            match PgConnection::connect(&self.url("postgres")).await {
+                Ok(session) => return Ok(session.close().await?),
+                Err(error) if since.elapsed() > PATIENCE => return Err(error.into()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
     }
 
     /// Starts one that strangers reach by TLS and with a password only, on a port of 127.0.0.1; with the certificates that
@@ -124,19 +163,66 @@ impl Postgres {
     }
 
     fn prepare(durability: Durability, connections: u32) -> Result<Self, PostgresError> {
-        let initdb = find("initdb")?;
+        let server = Self::spare(durability, connections)?;
+        server.init()?;
+        Ok(server)
+    }
+
+    fn init(&self) -> Result<(), PostgresError> {
+        let args = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", USER, "-D"];
+        let mut initdb = as_user(&self.user, &find("initdb")?);
+        finished("initdb", initdb.args(args).arg(self.data()).output()?).map(drop)
+    }
+
+    /// A server without any data, not started: see [`Postgres::follow`].
+    pub fn spare(durability: Durability, connections: u32) -> Result<Self, PostgresError> {
         let server = find("postgres")?;
         let folder = TempDir::with_prefix("tidemill-pg-")?;
         let user = Account::for_server()?;
         if let Some(user) = &user {
             chown(folder.path(), Some(user.uid), Some(user.gid))?;
         }
-        let data = folder.path().join("data");
-        let args = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", USER, "-D"];
-        finished("initdb", as_user(&user, &initdb).args(args).arg(&data).output()?)?;
         let process = Process::new(folder, Signal::SIGQUIT)?;
         let settings = settings(durability, connections);
-        Ok(Self { process, user, server, settings, port: PORT, databases: AtomicU32::new(0) })
+        Ok(Self { process, disk: None, user, server, settings, port: PORT, databases: AtomicU32::new(0) })
+    }
+
+    /// Starts it as a copy of another server that follows every commit there, and makes that one wait for it: what is
+    /// committed is on both. Whatever this one held is forgotten.
+    pub async fn follow(&self, primary: &Self) -> Result<(), PostgresError> {
+        self.crash();
+        let data = self.data();
+        if data.exists() {
+            fs::remove_dir_all(&data)?;
+        }
+        let mut copy = as_user(&self.user, &find("pg_basebackup")?);
+        copy.args(["-U", USER, "-p", &primary.port.to_string(), "-h"]).arg(primary.socket_folder());
+        copy.args(["-X", "stream", "-R", "--no-sync", "-c", "fast", "-D"]).arg(&data);
+        finished("pg_basebackup", copy.output()?)?;
+        self.again()?;
+        let mut session = PgConnection::connect(&primary.url("postgres")).await?;
+        session.execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await?;
+        session.execute("SELECT pg_reload_conf()").await?;
+        let since = Instant::now();
+        let together = "SELECT EXISTS (SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync')";
+        while !sqlx::query_scalar::<_, bool>(together).fetch_one(&mut session).await? {
+            if since.elapsed() > PATIENCE {
+                return Err(PostgresError::Program { program: "postgres".into(), output: self.process.log() });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(session.close().await?)
+    }
+
+    /// Makes a server that follows another one take writes itself.
+    pub async fn promote(&self) -> Result<(), PostgresError> {
+        let mut session = PgConnection::connect(&self.url("postgres")).await?;
+        session.execute("SELECT pg_promote(true, 60)").await?;
+        Ok(session.close().await?)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.disk.as_ref().map_or_else(|| self.process.folder().to_owned(), SmallDisk::path).join("data")
     }
 
     /// Starts it again after [`Postgres::stop`] or [`Postgres::crash`], with all that was committed.
@@ -145,7 +231,7 @@ impl Postgres {
         // What an earlier start wrote there must not be taken for this one's word.
         let _ = fs::remove_file(self.status());
         let mut command = as_user(&self.user, &self.server);
-        command.arg("-D").arg(folder.join("data")).arg("-k").arg(folder);
+        command.arg("-D").arg(self.data()).arg("-k").arg(folder);
         for setting in &self.settings {
             command.args(["-c", setting]);
         }
@@ -174,7 +260,7 @@ impl Postgres {
     }
 
     fn status(&self) -> PathBuf {
-        self.process.folder().join("data/postmaster.pid")
+        self.data().join("postmaster.pid")
     }
 
     /// Waits until it takes connections: the last thing it writes into its pid file is that it is ready.
@@ -182,7 +268,7 @@ impl Postgres {
         let since = Instant::now();
         loop {
             let state = fs::read_to_string(self.status()).unwrap_or_default();
-            if state.lines().nth(7).is_some_and(|line| line.trim() == "ready") {
+            if state.lines().nth(7).is_some_and(|line| ["ready", "standby"].contains(&line.trim())) {
                 return Ok(());
             }
             if since.elapsed() > PATIENCE || !self.process.is_running() {
@@ -202,6 +288,11 @@ impl Postgres {
         Ok(self.url(&name))
     }
 
+    /// The address of a database that is on this server or on another one.
+    pub fn url_of_both(&self, other: &Self, database: &str) -> String {
+        format!("{},{}", self.url(database), other.process.folder().display())
+    }
+
     /// The address of a database by name.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{USER}@localhost:{}/{database}?host={}", self.port, self.process.folder().display())
@@ -210,6 +301,11 @@ impl Postgres {
     /// The port of a server that [`Postgres::start_guarded`] started.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The id of its process while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid().and_then(|pid| u32::try_from(pid.as_raw()).ok())
     }
 
     /// The folder of its socket.
@@ -221,7 +317,8 @@ impl Postgres {
 fn settings(durability: Durability, connections: u32) -> Vec<String> {
     let mut settings = vec!["listen_addresses=", "shared_buffers=128MB", "log_min_messages=error"];
     if durability == Durability::Lost {
-        settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"]);
+        // What was committed is in the log: a server that is killed has it when it starts again.
+        settings.extend(["fsync=off", "full_page_writes=off"]);
     }
     let connections = format!("max_connections={connections}");
     settings.into_iter().map(str::to_owned).chain([connections]).collect()

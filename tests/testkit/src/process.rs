@@ -35,7 +35,11 @@ if [ -n "$pid" ]; then
     while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
     kill -KILL "$pid" 2>/dev/null
 fi
+umount -l "$2/disk" 2>/dev/null
 rm -rf "$2""#;
+
+/// Where a file system may be mounted in the folder; it goes with the rest.
+pub(crate) const DISK: &str = "disk";
 
 impl Process {
     /// Keeps a folder for a process that is still to be started; `end` is the signal that ends it in the end.
@@ -97,7 +101,8 @@ impl Process {
         }
     }
 
-    fn pid(&self) -> Option<Pid> {
+    /// Its id while it runs.
+    pub fn pid(&self) -> Option<Pid> {
         let mut child = self.child();
         let child = child.as_mut()?;
         let runs = matches!(child.try_wait(), Ok(None));

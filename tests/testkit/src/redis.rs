@@ -159,6 +159,11 @@ impl Redis {
         self.port
     }
 
+    /// The id of its process while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid().and_then(|pid| u32::try_from(pid.as_raw()).ok())
+    }
+
     /// What it proves itself with, if it speaks TLS.
     pub fn certificates(&self) -> Option<&Certificates> {
         self.certificates.as_ref()

@@ -56,6 +56,15 @@ pub enum S3Fault {
     Slow(Duration),
 }
 
+/// Requests that go wrong until somebody says otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Storm {
+    /// One in so many requests.
+    pub every: usize,
+    /// What happens, by method; `*` stands for all of them.
+    pub faults: &'static [(&'static str, S3Fault)],
+}
+
 /// A server. It ends, and its folder goes, when it is dropped.
 #[derive(Debug)]
 pub struct S3Server {
@@ -70,6 +79,8 @@ pub struct S3Server {
 struct State {
     /// What goes wrong next, and for which method.
     faults: Mutex<VecDeque<(&'static str, S3Fault)>>,
+    storm: Mutex<Option<Storm>>,
+    struck: AtomicUsize,
     disk: Arc<Disk>,
     requests: AtomicUsize,
 }
@@ -88,8 +99,13 @@ impl S3Server {
         let folder = TempDir::with_prefix("tidemill-s3-").expect("a folder");
         std::fs::create_dir(folder.path().join(Self::BUCKET)).expect("a bucket");
         let disk = Arc::new(Disk::new(folder.path(), conditions));
-        let state =
-            Arc::new(State { faults: Mutex::default(), disk: Arc::clone(&disk), requests: AtomicUsize::new(0) });
+        let state = Arc::new(State {
+            faults: Mutex::default(),
+            storm: Mutex::default(),
+            struck: AtomicUsize::new(0),
+            disk: Arc::clone(&disk),
+            requests: AtomicUsize::new(0),
+        });
         let mut builder = S3ServiceBuilder::new(disk::Shared(disk));
         builder.set_auth(SimpleAuth::from_single(Self::KEYS.0, Self::KEYS.1));
         let service = builder.build();
@@ -123,6 +139,16 @@ impl S3Server {
         planned.extend(faults.into_iter().map(|fault| (method, fault)));
     }
 
+    /// Begins a storm, or ends it.
+    pub fn storm(&self, storm: Option<Storm>) {
+        *self.state.storm.lock().expect("no panic") = storm;
+    }
+
+    /// Requests that storms hit so far.
+    pub fn struck(&self) -> usize {
+        self.state.struck.load(Ordering::Relaxed)
+    }
+
     /// Faults that have not happened yet.
     pub fn faults_left(&self) -> usize {
         self.state.faults.lock().expect("no panic").len()
@@ -153,6 +179,24 @@ impl Drop for S3Server {
     }
 }
 
+impl State {
+    /// What happens to the next request.
+    fn fault(&self, method: &str) -> Option<S3Fault> {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut planned = self.faults.lock().expect("no panic");
+            if planned.front().is_some_and(|(wanted, _)| *wanted == method) {
+                return planned.pop_front().map(|(_, fault)| fault);
+            }
+        }
+        let storm = (*self.storm.lock().expect("no panic"))?;
+        let hit = |(wanted, _): &&(&str, S3Fault)| *wanted == "*" || *wanted == method;
+        let fault = storm.faults.iter().find(hit).filter(|_| number.is_multiple_of(storm.every))?.1;
+        self.struck.fetch_add(1, Ordering::Relaxed);
+        Some(fault)
+    }
+}
+
 async fn serve(listener: TcpListener, service: S3Service, state: Arc<State>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
@@ -167,12 +211,7 @@ async fn serve(listener: TcpListener, service: S3Service, state: Arc<State>) -> 
 }
 
 async fn answer(service: &S3Service, state: &State, request: Request<Incoming>) -> io::Result<Response<Body>> {
-    state.requests.fetch_add(1, Ordering::Relaxed);
-    let fault = {
-        let mut planned = state.faults.lock().expect("no panic");
-        let next = planned.front().is_some_and(|(method, _)| *method == request.method().as_str());
-        if next { planned.pop_front().map(|(_, fault)| fault) } else { None }
-    };
+    let fault = state.fault(request.method().as_str());
     if fault == Some(S3Fault::Busy) {
         // Read to its end, so that the client sees the answer and no broken pipe.
         let mut body = request.into_body();
