@@ -17,8 +17,8 @@ const SHAPES: [&str; 5] = [
   a: {shell: {command: 'sleep 0.2'}, retries: 9, backoff: {initial: 10ms}}
   b: {shell: {command: 'sleep 0.3'}, needs: [a]}
   c: {shell: {command: 'sleep 0.05'}, needs: [b]}
-  rows: {sql: 'SELECT 1 AS n', needs: [c], materialize: dataset}
-  load: {load: {input: rows, connection: out, table: TABLE, mode: append}}
+  rows: {sql: 'SELECT 1 AS n', needs: [c], materialize: dataset, retries: 9, backoff: {initial: 100ms}}
+  load: {load: {input: rows, connection: out, table: TABLE, mode: append}, retries: 9, backoff: {initial: 100ms}}
 ",
     // Side by side, then a join.
     "
@@ -37,16 +37,16 @@ const SHAPES: [&str; 5] = [
     // Two loads beside each other.
     "
   slow: {shell: {command: 'sleep 0.5'}}
-  one: {sql: 'SELECT 1 AS n', needs: [slow], materialize: dataset}
-  two: {sql: 'SELECT n + 1 AS n FROM one', materialize: dataset}
-  first: {load: {input: one, connection: out, table: TABLE, mode: append}}
-  second: {load: {input: two, connection: out, table: TABLE, mode: append}}
+  one: {sql: 'SELECT 1 AS n', needs: [slow], materialize: dataset, retries: 9, backoff: {initial: 100ms}}
+  two: {sql: 'SELECT n + 1 AS n FROM one', materialize: dataset, retries: 9, backoff: {initial: 100ms}}
+  first: {load: {input: one, connection: out, table: TABLE, mode: append}, retries: 9, backoff: {initial: 100ms}}
+  second: {load: {input: two, connection: out, table: TABLE, mode: append}, retries: 9, backoff: {initial: 100ms}}
 ",
     // Long enough to be met by most faults.
     "
   long: {shell: {command: 'sleep 1'}}
-  rows: {sql: 'SELECT 5 AS n', needs: [long], materialize: dataset}
-  load: {load: {input: rows, connection: out, table: TABLE, mode: append}}
+  rows: {sql: 'SELECT 5 AS n', needs: [long], materialize: dataset, retries: 9, backoff: {initial: 100ms}}
+  load: {load: {input: rows, connection: out, table: TABLE, mode: append}, retries: 9, backoff: {initial: 100ms}}
 ",
 ];
 

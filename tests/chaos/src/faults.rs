@@ -1,6 +1,6 @@
 //! The faults: what breaks, and how it is whole again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use sqlx::{Connection, PgConnection};
@@ -11,6 +11,7 @@ use tidemill_dag::{
 
 use tidemill_store::Transport;
 use tidemill_stories::cluster::Part;
+use tidemill_testkit::{S3Fault, Storm};
 
 use crate::{dice::Dice, site::Site};
 
@@ -34,6 +35,7 @@ pub enum Kind {
     KillLeader,
     StopWorker,
     StopScheduler,
+    SchedulersInTurn,
     Drain,
     RollingRestart,
     Flush,
@@ -47,6 +49,10 @@ pub enum Kind {
     PostgresFrozen,
     EndSessions,
     NoConnections,
+    FailOver,
+    DiskFull,
+    S3Busy,
+    S3Cuts,
     WrongClock,
     Tickets,
     Nonsense,
@@ -65,6 +71,7 @@ pub const FAULTS: &[Fault] = faults! {
     KillLeader "scheduler killed" "`kill -9` of the scheduler that sweeps; another one starts",
     StopWorker "worker frozen" "a worker is stopped (SIGSTOP) for longer than its leases, then goes on",
     StopScheduler "scheduler frozen" "the scheduler that sweeps is stopped (SIGSTOP) until another one sweeps, then goes on",
+    SchedulersInTurn "schedulers in turn" "one scheduler is stopped, then the other; they go on the other way round, each while the other one stands",
     Drain "worker drained" "SIGTERM to a worker; another one starts",
     RollingRestart "rolling restart" "every worker in turn is drained and replaced",
     Flush "FLUSHALL" "Redis forgets everything, several times",
@@ -78,6 +85,10 @@ pub const FAULTS: &[Fault] = faults! {
     PostgresFrozen "PostgreSQL frozen" "PostgreSQL and its sessions stand still for some seconds",
     EndSessions "sessions ended" "every session of PostgreSQL is terminated, several times",
     NoConnections "no connections" "somebody takes all connections of PostgreSQL for some seconds",
+    FailOver "PostgreSQL failed over" "PostgreSQL ends without a word, and the server that followed it takes over",
+    DiskFull "PostgreSQL's disk full" "PostgreSQL's disk is full until it refuses to write or ends; then there is room again",
+    S3Busy "S3 busy" "S3 answers every request with 503 for some seconds",
+    S3Cuts "S3 cuts" "S3 breaks off every second answer: bodies in the middle, and the words that something was written",
     WrongClock "wrong clocks" "a worker's clock is an hour ahead, a scheduler's an hour behind",
     Tickets "stale tickets" "tickets of earlier, later and unknown attempts, and each a few times",
     Nonsense "undecodable tickets" "garbage in the queues",
@@ -89,6 +100,11 @@ const FROZEN: (u64, u64) = (3_000, 4_500);
 const USURPED: (u64, u64) = (6_500, 7_500);
 
 impl Kind {
+    /// Whether it can be had here.
+    pub fn is_possible(self, site: &Site) -> bool {
+        self != Self::DiskFull || (site.cluster.postgres.disk().is_some() && site.spare.disk().is_some())
+    }
+
     /// Whether at least one attempt is lost, whatever the machine does.
     pub const fn surely_loses(self) -> bool {
         matches!(self, Self::KillWorker | Self::StopWorker)
@@ -122,6 +138,7 @@ impl Kind {
                     site.schedulers.push(scheduler);
                 }
             }
+            Self::SchedulersInTurn => in_turn(site, dice).await,
             Self::Drain => return vec![drain_busy(site).await],
             Self::RollingRestart => {
                 for _ in 0..site.workers.len() {
@@ -143,6 +160,18 @@ impl Kind {
             | Self::EndSessions
             | Self::NoConnections => {
                 self.strike_postgres(site, dice).await;
+            }
+            Self::FailOver => fail_over(site, dice).await,
+            Self::DiskFull => fill_disk(site, dice).await,
+            Self::S3Busy => storm(site, dice, Storm { every: 1, faults: &[("*", S3Fault::Busy)] }).await,
+            Self::S3Cuts => {
+                let faults = &[
+                    ("GET", S3Fault::Cut(20)),
+                    ("PUT", S3Fault::LoseAnswer),
+                    ("POST", S3Fault::LoseAnswer),
+                    ("DELETE", S3Fault::LoseAnswer),
+                ];
+                storm(site, dice, Storm { every: 2, faults }).await;
             }
             Self::WrongClock => {
                 site.take_worker(dice).kill();
@@ -228,7 +257,7 @@ impl Kind {
                 // First those of the platform have to go, or there would be nothing left to take.
                 end_sessions(site).await;
                 let mut taken = Vec::new();
-                while let Ok(session) = PgConnection::connect(&site.cluster.url).await {
+                while let Ok(session) = PgConnection::connect(&site.database()).await {
                     taken.push(session);
                 }
                 tokio::time::sleep(away * 2).await;
@@ -242,6 +271,63 @@ async fn freeze(part: &Part, long: (u64, u64), dice: &Dice) {
     part.signal(Signal::SIGSTOP);
     tokio::time::sleep(dice.millis(long.0, long.1)).await;
     part.signal(Signal::SIGCONT);
+}
+
+/// Whoever leads is stopped, and so is who takes its place; each goes on where it stood, believing what it believed.
+async fn in_turn(site: &mut Site, dice: &Dice) {
+    let [one, two] = &site.schedulers[..] else { panic!("there are two") };
+    one.signal(Signal::SIGSTOP);
+    tokio::time::sleep(dice.millis(USURPED.0, USURPED.1)).await;
+    two.signal(Signal::SIGSTOP);
+    tokio::time::sleep(dice.millis(200, 1_000)).await;
+    one.signal(Signal::SIGCONT);
+    tokio::time::sleep(dice.millis(USURPED.0, USURPED.1)).await;
+    one.signal(Signal::SIGSTOP);
+    two.signal(Signal::SIGCONT);
+    tokio::time::sleep(dice.millis(200, 1_000)).await;
+    one.signal(Signal::SIGCONT);
+}
+
+/// The server that took over is the cluster's from then on, and the other one the next to follow it.
+async fn fail_over(site: &mut Site, dice: &Dice) {
+    site.spare.follow(&site.cluster.postgres).await.expect("it follows");
+    tokio::time::sleep(dice.millis(0, 400)).await;
+    site.cluster.postgres.crash();
+    tokio::time::sleep(dice.millis(0, 1_500)).await;
+    site.spare.promote().await.expect("it takes over");
+    std::mem::swap(&mut site.cluster.postgres, &mut site.spare);
+}
+
+async fn fill_disk(site: &Site, dice: &Dice) {
+    let postgres = &site.cluster.postgres;
+    let disk = postgres.disk().expect("the fault is left out where there is none");
+    disk.fill();
+    let since = Instant::now();
+    // What is allocated already could last for longer than the batch.
+    while let Ok(mut session) = PgConnection::connect(&postgres.url("postgres")).await
+        && sqlx::query("CREATE TABLE more AS SELECT pg_switch_wal()").execute(&mut session).await.is_ok()
+        && sqlx::query("DROP TABLE more").execute(&mut session).await.is_ok()
+    {
+        assert!(since.elapsed() < Duration::from_secs(60), "a full disk takes everything");
+    }
+    tokio::time::sleep(dice.millis(1_000, 3_000)).await;
+    disk.free();
+    postgres.recover().await.expect("it comes back");
+    let mut session = PgConnection::connect(&postgres.url("postgres")).await.expect("it answers");
+    sqlx::query("DROP TABLE IF EXISTS more").execute(&mut session).await.expect("there is room");
+}
+
+/// For some seconds, and until it has hit something.
+async fn storm(site: &Site, dice: &Dice, storm: Storm) {
+    let before = site.blobs.struck();
+    site.blobs.storm(Some(storm));
+    tokio::time::sleep(dice.millis(1_000, 3_000)).await;
+    let since = Instant::now();
+    while site.blobs.struck() < before + 3 {
+        assert!(since.elapsed() < Duration::from_secs(60), "nobody writes or reads data sets");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    site.blobs.storm(None);
 }
 
 async fn drain_busy(site: &mut Site) -> RunId {
@@ -262,7 +348,7 @@ fn drain(site: &mut Site, mut worker: Part) {
 async fn end_sessions(site: &Site) {
     const END: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
-    if let Ok(mut session) = PgConnection::connect(&site.cluster.url).await {
+    if let Ok(mut session) = PgConnection::connect(&site.database()).await {
         let _ = sqlx::query(END).execute(&mut session).await;
         let _ = session.close().await;
     }

@@ -51,7 +51,7 @@ pub async fn play(plan: &Plan) -> Vec<Result> {
     let mut results = Vec::new();
     let mut seed = plan.seed;
     for _ in 0..plan.batches {
-        for fault in plan.faults() {
+        for fault in plan.faults().into_iter().filter(|fault| fault.kind.is_possible(&site)).collect::<Vec<_>>() {
             let since = Instant::now();
             let result = batch::play(&mut site, fault, seed, plan.runs).await;
             println!(

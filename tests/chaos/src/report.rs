@@ -53,7 +53,8 @@ pub fn table(results: &[Result]) -> String {
     }
     let faulted = results.iter().filter(|result| result.fault.name != "none");
     let (runs, wrong) = faulted.fold((0, 0), |(runs, wrong), result| (runs + result.runs, wrong + result.wrong.len()));
-    let _ = writeln!(text, "\n{runs} faulted runs over {} kinds of fault, {wrong} wrong.", sums(results).len() - 1);
+    let kinds = sums(results).iter().filter(|sum| sum.fault.name != "none").count();
+    let _ = writeln!(text, "\n{runs} faulted runs over {kinds} kinds of fault, {wrong} wrong.");
     text
 }
 

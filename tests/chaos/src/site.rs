@@ -15,6 +15,7 @@ use tidemill_store::{
     transport::redis::{RedisOptions, RedisTransport},
 };
 use tidemill_stories::cluster::{Cluster, Part};
+use tidemill_testkit::{Conditions, Postgres, S3Server};
 
 use crate::dice::Dice;
 
@@ -29,6 +30,9 @@ tasks:
   bait: {shell: {command: 'sleep 2.5'}, retries: 9}
 ";
 
+/// Where the parts find the key of the bucket.
+const SECRET: &str = "CHAOS_S3_SECRET";
+
 /// PostgreSQL takes so many connections: enough for all parts, and few enough to be used up.
 const CONNECTIONS: u32 = 100;
 
@@ -40,6 +44,10 @@ const FAKETIME: [&str; 2] =
 pub struct Site {
     /// Servers and project.
     pub cluster: Cluster,
+    /// The PostgreSQL that takes over when the cluster's is gone.
+    pub spare: Postgres,
+    /// Where data sets are.
+    pub blobs: S3Server,
     /// A view of the state, as another process has it.
     pub store: Store,
     /// A way into the queues.
@@ -48,6 +56,7 @@ pub struct Site {
     pub workers: Vec<Part>,
     /// Schedulers.
     pub schedulers: Vec<Part>,
+    database: String,
     chance: Arc<Dice>,
 }
 
@@ -73,13 +82,27 @@ impl Chance for Dice {
 impl Site {
     /// Starts the servers, three workers and two schedulers.
     pub async fn start(seed: u64) -> Self {
-        let cluster = Cluster::start(SETTINGS, CONNECTIONS).await;
+        let blobs = S3Server::start(Conditions::Kept);
+        let settings = format!(
+            "{SETTINGS}blobs: {{kind: s3, bucket: {}, endpoint: \"{}\", access_key: {}, secret_key: \"${{env:{SECRET}}}\"}}\n",
+            S3Server::BUCKET,
+            blobs.endpoint(),
+            S3Server::KEYS.0
+        );
+        let postgres = Postgres::start_small(CONNECTIONS).expect("a PostgreSQL");
+        let spare = Postgres::spare_small(CONNECTIONS).expect("a PostgreSQL");
+        let mut cluster = Cluster::over(postgres, &settings).await;
+        cluster.env.push((SECRET, S3Server::KEYS.1.to_owned()));
+        let database = cluster.url.rsplit_once('/').and_then(|_| cluster.url.split(['/', '?']).nth(3));
+        let database = database.expect("an address names a database").to_owned();
+        cluster.url = cluster.postgres.url_of_both(&spare, &database);
         let transport = RedisTransport::new(&RedisOptions::new(cluster.redis.url())).expect("an address");
         let transport = Arc::new(transport);
         let chance = Arc::new(Dice::new(seed));
         let store = Store::open_shared(&cluster.url, Arc::new(NoClock), chance.clone(), transport.clone());
         let store = store.await.expect("a state");
-        let mut site = Self { cluster, store, transport, workers: Vec::new(), schedulers: Vec::new(), chance };
+        let (workers, schedulers) = (Vec::new(), Vec::new());
+        let mut site = Self { cluster, spare, blobs, database, store, transport, workers, schedulers, chance };
         for _ in 0..2 {
             site.add_scheduler();
         }
@@ -87,6 +110,11 @@ impl Site {
             site.add_worker();
         }
         site
+    }
+
+    /// The database at the server that takes writes now.
+    pub fn database(&self) -> String {
+        self.cluster.postgres.url(&self.database)
     }
 
     /// Another worker.

@@ -30,6 +30,8 @@ pub struct Cluster {
     pub redis: Redis,
     /// The address of the database.
     pub url: String,
+    /// What else every process finds in its environment.
+    pub env: Vec<(&'static str, String)>,
     folder: tempfile::TempDir,
     parts: AtomicU32,
 }
@@ -48,7 +50,11 @@ pub struct Part {
 impl Cluster {
     /// Starts the servers; `settings` is added to the project's file. PostgreSQL takes so many connections.
     pub async fn start(settings: &str, connections: u32) -> Self {
-        let postgres = Postgres::start_for(Durability::Lost, connections).expect("a PostgreSQL");
+        Self::over(Postgres::start_for(Durability::Lost, connections).expect("a PostgreSQL"), settings).await
+    }
+
+    /// The same over a PostgreSQL that is there.
+    pub async fn over(postgres: Postgres, settings: &str) -> Self {
         let redis = Redis::start(RedisOptions::default()).expect("a Redis");
         let url = postgres.fresh().await.expect("a database");
         let folder = tempfile::Builder::new().prefix("tidemill-cluster-").tempdir().expect("a folder");
@@ -57,7 +63,7 @@ impl Cluster {
              database: {{url: \"${{env:CLUSTER_DATABASE}}\"}}\nqueue: {{url: \"${{env:CLUSTER_QUEUE}}\"}}\n{settings}"
         );
         std::fs::write(folder.path().join("tidemill.yaml"), text).expect("a project");
-        Self { postgres, redis, url, folder, parts: AtomicU32::new(0) }
+        Self { postgres, redis, url, env: Vec::new(), folder, parts: AtomicU32::new(0) }
     }
 
     /// The project's folder.
@@ -70,7 +76,7 @@ impl Cluster {
         let mut command = Command::new(binary());
         command.args(args).current_dir(self.folder()).env("CLUSTER_DATABASE", &self.url);
         command.env("CLUSTER_QUEUE", self.redis.url()).env("NO_COLOR", "1").env("RUST_LOG", "tidemill=info,warn");
-        command.env("RUST_BACKTRACE", "0").stdin(Stdio::null());
+        command.env("RUST_BACKTRACE", "0").envs(self.env.iter().cloned()).stdin(Stdio::null());
         command
     }
 
