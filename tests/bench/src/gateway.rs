@@ -1,9 +1,9 @@
 //! The LLM gateway between a load generator and an upstream, each in a process of its own, all on this machine: added
 //! latency, requests per second, streams, processor time per request, memory over a million requests.
 
-mod load;
+pub mod load;
 mod peers;
-mod process;
+pub mod process;
 mod serve;
 mod upstream;
 

@@ -1,12 +1,14 @@
 //! Benchmarks. Every figure stands beside a floor that was taken in the same run, and none is asserted.
 //!
-//! `cargo run --release -p tidemill-bench -- orchestration` prints the table of durable orchestration.
+//! `cargo run --release -p tidemill-bench -- orchestration` prints the table of durable orchestration, `-- soak` what memory every process
+//! has over half an hour.
 
 mod ambient;
 mod gateway;
 mod ground;
 mod orchestration;
 mod site;
+mod soak;
 mod table;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -46,6 +48,8 @@ enum Area {
     },
     /// The LLM gateway: added latency, requests per second, streams, processor time and memory.
     Gateway(gateway::GatewayOptions),
+    /// Every part as a process over PostgreSQL and Redis, at half load for a long time: memory.
+    Soak(soak::SoakOptions),
     /// The model behind the gateway.
     #[command(hide = true)]
     Upstream {
@@ -112,6 +116,7 @@ async fn main() -> ExitCode {
         Area::Gateway(options) => {
             tokio::task::spawn_blocking(move || gateway::run(&options)).await.unwrap_or_else(|error| Err(error.into()))
         }
+        Area::Soak(options) => soak::run(&options).await,
         Area::Upstream { listen } => gateway::upstream(listen).await,
         Area::GatewayProcess { upstream } => gateway::serve(upstream).await,
         Area::Serve { folder } => orchestration::serve(&folder).await,

@@ -21,15 +21,16 @@ pub fn root() -> PathBuf {
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--workspace", "--bin", "tidemill"])
-            .current_dir(root())
-            .status()
-            .expect("cargo runs");
-        assert!(built.success(), "the binary does not build");
         let test = std::env::current_exe().expect("a test has a path");
         // Tests lie in `deps/` beside it, programs with it.
         let folder = test.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).expect("a folder");
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--workspace", "--bin", "tidemill"]).current_dir(root());
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        let built = build.status().expect("cargo runs");
+        assert!(built.success(), "the binary does not build");
         let binary = folder.join("tidemill");
         assert!(binary.is_file(), "no binary at {}", binary.display());
         binary
