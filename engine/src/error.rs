@@ -220,12 +220,22 @@ impl EngineError {
     }
 
     pub(crate) fn dataset_read(path: &str, error: &io::Error) -> Self {
-        Self::DatasetRead { path: path.to_owned(), problem: error.to_string() }
+        Self::DatasetRead { path: path.to_owned(), problem: with_root(error) }
     }
 
     pub(crate) fn dataset_write(path: &str, error: &dyn std::error::Error) -> Self {
-        Self::DatasetWrite { path: path.to_owned(), problem: error.to_string() }
+        Self::DatasetWrite { path: path.to_owned(), problem: with_root(error) }
     }
+}
+
+/// An error with what caused it in the end: only that tells a full disk from a forbidden one.
+fn with_root(error: &dyn std::error::Error) -> String {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    let (text, root) = (error.to_string(), root.to_string());
+    if text.contains(&root) { text } else { format!("{text}: {root}") }
 }
 
 fn did_you_mean(near: impl AsRef<str>) -> String {
