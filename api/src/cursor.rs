@@ -61,7 +61,7 @@ impl List {
             text.strip_prefix(self.word())?.parse().ok()
         };
         read().map(Some).ok_or_else(|| {
-            Problem::new(StatusCode::BAD_REQUEST, tm13::CURSOR, "this cursor was not given out by this list")
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, tm13::CURSOR, "this cursor was not given out by this list")
                 .help("use `next` of the page before, as it is; without a cursor the list begins")
         })
     }
@@ -79,7 +79,7 @@ mod tests {
         for (list, text) in [(List::Events, cursor.as_str()), (List::Logs, "42"), (List::Logs, ""), (List::Logs, "ff")]
         {
             let wrong = list.key::<i64>(Some(text)).expect_err("refused");
-            assert_eq!((wrong.status, wrong.code), (StatusCode::BAD_REQUEST, tm13::CURSOR), "{text}");
+            assert_eq!((wrong.status, wrong.code), (StatusCode::UNPROCESSABLE_ENTITY, tm13::CURSOR), "{text}");
         }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, Info, OpenApi, Ref, RefOr};
+use utoipa::openapi::{Components, Info, OpenApi, Ref, RefOr, Required, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::auth::Role;
@@ -17,7 +18,11 @@ const TOKEN: &str = "token";
 /// The whole document.
 pub fn document() -> &'static OpenApi {
     static DOCUMENT: OnceLock<OpenApi> = OnceLock::new();
-    DOCUMENT.get_or_init(|| finished(crate::routes::described().into_openapi()))
+    DOCUMENT.get_or_init(|| {
+        let mut document = crate::routes::described().into_openapi();
+        document.merge(crate::routes::hooks::described().into_openapi());
+        finished(document)
+    })
 }
 
 /// The document as JSON text, as it is served and as it is kept in `docs/openapi.json`.
@@ -50,19 +55,48 @@ fn finished(mut document: OpenApi) -> OpenApi {
     document.info = Info::new("Tidemill", env!("CARGO_PKG_VERSION"));
     document.info.description = Some(
         "Pipelines, their versions, runs and everything about them. Every answer that is not a success is a problem \
-         document (RFC 9457) with a code; lists go on with the cursor `next`; answers to GET carry an `ETag`."
+         document (RFC 9457) with a code: 400 where the request itself is not as this document says, 422 where it is and what it says \
+         cannot be taken; lists go on with the cursor `next`; answers to GET carry an `ETag`."
             .to_owned(),
     );
     let components = document.components.get_or_insert_with(Components::new);
     components
         .add_security_scheme(TOKEN, SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()));
     components.schemas.insert(ProblemDocument::name().into_owned(), ProblemDocument::schema());
+    let free: Vec<String> =
+        components.schemas.iter().filter(|(_, schema)| needs_nothing(schema)).map(|(name, _)| name.clone()).collect();
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
             complete(operation);
+            plain(operation, &free);
         }
     }
     document
+}
+
+fn needs_nothing(schema: &RefOr<Schema>) -> bool {
+    matches!(schema, RefOr::T(Schema::Object(object)) if object.required.is_empty())
+}
+
+/// What is optional is left out: a header or a part of a query is never `null`, and a body of which nothing is needed may be none.
+fn plain(operation: &mut Operation, free: &[String]) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let Some(RefOr::T(Schema::Object(object))) = &mut parameter.schema
+            && let SchemaType::Array(types) = &object.schema_type
+            && let Some(kind) = types.iter().find(|kind| **kind != Type::Null)
+        {
+            object.schema_type = SchemaType::Type(kind.clone());
+        }
+    }
+    if let Some(body) = &mut operation.request_body {
+        let names = |content: &utoipa::openapi::Content| match &content.schema {
+            Some(RefOr::Ref(schema)) => free.iter().any(|name| schema.ref_location.ends_with(&format!("/{name}"))),
+            _ => false,
+        };
+        if body.content.values().all(names) {
+            body.required = Some(Required::False);
+        }
+    }
 }
 
 /// What may happen everywhere, and the shape of whatever is not a success.
@@ -70,6 +104,9 @@ fn complete(operation: &mut Operation) {
     let takes = operation.request_body.is_some() || operation.parameters.as_ref().is_some_and(|list| !list.is_empty());
     if takes {
         answer(operation, "400", "The request is not understood");
+    }
+    if operation.parameters.iter().flatten().any(|parameter| parameter.name == "cursor") {
+        answer(operation, "422", "The cursor is not one of this list");
     }
     if operation.request_body.is_some() {
         answer(operation, "413", "The body is too large");

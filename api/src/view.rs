@@ -40,6 +40,12 @@ pub(crate) fn task_state() -> Object {
     word(TaskState::ALL.iter().map(|state| state.name()))
 }
 
+/// The states that a version may be saved in.
+pub(crate) fn saved_state() -> Object {
+    let saved = VersionState::ALL.iter().filter(|state| **state != VersionState::Archived);
+    word(saved.map(|state| state.name()))
+}
+
 pub(crate) fn version_state() -> Object {
     word(VersionState::ALL.iter().map(|state| state.name()))
 }

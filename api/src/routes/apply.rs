@@ -19,7 +19,7 @@ use crate::auth::{Caller, Role};
 use crate::definitions::{self, Checked, Entry, actor};
 use crate::input::Body;
 use crate::problem::Problem;
-use crate::view::{ChangeView, version_state};
+use crate::view::{ChangeView, saved_state};
 
 /// A folder of definitions may be larger than one definition.
 const LARGEST: usize = 4 * MAX_BYTES;
@@ -40,7 +40,7 @@ pub(super) struct ApplyBody {
     plan: bool,
     /// Where the versions shall be in their life; `active` if unset.
     #[serde(default)]
-    #[schema(schema_with = version_state, required = false)]
+    #[schema(schema_with = saved_state, required = false)]
     state: Option<VersionState>,
 }
 

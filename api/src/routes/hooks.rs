@@ -7,24 +7,73 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use axum::{Json, Router};
-use serde_json::json;
+use serde::Serialize;
 use tidemill_dag::codes::tm12;
 use tidemill_dag::hook::Headers;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::hooks::{HookError, Hooks, MOST_BYTES, Received, Site};
 use crate::problem::Problem;
 
 /// The only route that is open to all the world.
 pub(crate) fn router(site: Site) -> Router {
-    Router::new()
-        .route("/hooks/{pipeline}/{trigger}", post(receive).fallback(super::wrong_method))
+    let (routes, _) = described().split_for_parts();
+    routes
+        .method_not_allowed_fallback(super::wrong_method)
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .with_state(Arc::new(Hooks::new(site)))
 }
 
-/// Takes a delivery: 202 with its run, 200 where it needs none.
+/// The same with its documentation.
+pub(crate) fn described() -> OpenApiRouter<Arc<Hooks>> {
+    OpenApiRouter::new().routes(routes!(receive))
+}
+
+/// What became of a delivery that was recognised.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct Delivered {
+    /// Whether it makes a run; not so if the filter is false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    accepted: Option<bool>,
+    /// The run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    run: Option<String>,
+    /// Whether the same delivery had made that run before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    duplicate: Option<bool>,
+    /// Why it makes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    reason: Option<&'static str>,
+    /// What Slack wants to hear when an address is entered there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    challenge: Option<String>,
+}
+
+/// Takes a delivery of a webhook. The sender needs no token: it is recognised by the signature that the trigger asks for, in a
+/// header of the sender's own, over the body as it was sent.
+#[utoipa::path(
+    post, path = "/hooks/{pipeline}/{trigger}", operation_id = "deliver_webhook", tag = "triggers",
+    params(
+        ("pipeline" = String, Path, description = "The pipeline"),
+        ("trigger" = String, Path, description = "The trigger's name or its number, from 0"),
+    ),
+    request_body(content((serde_json::Value = "application/json"), (String = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 202, description = "A run was made of it, now or before", body = Delivered),
+        (status = 200, description = "Recognised, and no run is made of it", body = Delivered),
+        (status = 401, description = "There is no such webhook, or no signature, or not the right one, or it is too old"),
+        (status = 413, description = "It is too large"),
+        (status = 422, description = "Recognised, and it cannot be made a run of; it is among the dead letters"),
+    )
+)]
 async fn receive(
     State(hooks): State<Arc<Hooks>>,
     Path((pipeline, trigger)): Path<(String, String)>,
@@ -38,10 +87,16 @@ async fn receive(
         _ => Problem::bad_request("the body could not be read"),
     })?;
     Ok(match hooks.deliver(&pipeline, &trigger, &plain(&headers), &body).await? {
-        Received::Echo(challenge) => Json(json!({ "challenge": challenge })).into_response(),
-        Received::Filtered => Json(json!({ "accepted": false, "reason": "the filter is false" })).into_response(),
+        Received::Echo(challenge) => {
+            Json(Delivered { challenge: Some(challenge), ..Delivered::default() }).into_response()
+        }
+        Received::Filtered => {
+            let reason = Some("the filter is false");
+            Json(Delivered { accepted: Some(false), reason, ..Delivered::default() }).into_response()
+        }
         Received::Run { run, duplicate } => {
-            let answer = json!({ "accepted": true, "run": run, "duplicate": duplicate });
+            let (run, duplicate) = (Some(run.to_string()), Some(duplicate));
+            let answer = Delivered { accepted: Some(true), run, duplicate, ..Delivered::default() };
             (StatusCode::ACCEPTED, Json(answer)).into_response()
         }
     })

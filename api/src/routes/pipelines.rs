@@ -5,9 +5,12 @@ mod put;
 mod show;
 mod triggers;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
+use tidemill_dag::codes::tm13;
 use tidemill_dag::id::VersionId;
 use tidemill_dag::state::Expected;
+use utoipa::IntoParams;
+use utoipa::openapi::Object;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -15,6 +18,7 @@ use super::needs;
 use crate::Api;
 use crate::auth::Role;
 use crate::problem::Problem;
+use crate::view::word;
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -34,24 +38,51 @@ pub(super) fn examples() -> Vec<crate::testing::Example> {
     all
 }
 
+/// The headers of [`expected`], for the document.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it says what callers send; what they sent is read by `expected`")]
+pub(super) struct Belief {
+    /// The version that must be active, in quotes, or `*`.
+    #[param(rename = "if-match", pattern = r#"^(\*|"[!#-~]+")$"#)]
+    if_match: Option<String>,
+    /// `*`: no version may be active.
+    #[param(rename = "if-none-match", schema_with = star, required = false)]
+    if_none_match: Option<String>,
+}
+
+fn star() -> Object {
+    word(["*"])
+}
+
 /// What a caller believes to be the active version: `If-Match` names it, `If-None-Match: *` says that there is none.
 pub(super) fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim().to_owned());
-    match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
+    let (known, none) = (text(header::IF_MATCH).map(|tag| believed(&tag)).transpose()?, text(header::IF_NONE_MATCH));
+    match (known, none.as_deref()) {
         (None, None) => Ok(Expected::Any),
-        (Some(tag), None) if tag == "*" => Ok(Expected::Something),
-        (Some(tag), None) => {
-            let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).filter(|tag| !tag.contains('"'));
-            let version = version.filter(|version| !version.is_empty());
-            version.map(|version| Expected::Version(VersionId(version.to_owned()))).ok_or_else(|| {
-                Problem::bad_request("`If-Match` is one version in quotes, or `*`")
-                    .help("send the `ETag` of GET /api/v1/pipelines/{name} as it is")
-            })
+        (Some(known), None) => Ok(known),
+        (None, Some("*")) => Ok(Expected::Nothing),
+        // Both are well-formed, and no state of the pipeline fulfils them.
+        (Some(_), Some("*")) => {
+            let detail = "`If-Match` and `If-None-Match` exclude each other here";
+            Err(Problem::new(StatusCode::PRECONDITION_FAILED, tm13::STALE, detail))
         }
-        (None, Some(tag)) if tag == "*" => Ok(Expected::Nothing),
-        (None, Some(_)) => Err(Problem::bad_request("`If-None-Match` can only be `*` here")),
-        (Some(_), Some(_)) => Err(Problem::bad_request("`If-Match` and `If-None-Match` exclude each other here")),
+        (_, Some(_)) => Err(Problem::bad_request("`If-None-Match` can only be `*` here")),
     }
+}
+
+/// What `If-Match` says.
+fn believed(tag: &str) -> Result<Expected, Problem> {
+    if tag == "*" {
+        return Ok(Expected::Something);
+    }
+    let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    let version = version.filter(|version| !version.is_empty() && !version.contains('"'));
+    version.map(|version| Expected::Version(VersionId(version.to_owned()))).ok_or_else(|| {
+        Problem::bad_request("`If-Match` is one version in quotes, or `*`")
+            .help("send the `ETag` of GET /api/v1/pipelines/{name} as it is")
+    })
 }
 
 /// The `ETag` of a pipeline: its active version.

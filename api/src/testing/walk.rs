@@ -38,7 +38,9 @@ impl Operation {
 fn operations() -> Vec<Operation> {
     let document: Value = serde_json::from_str(openapi::text()).expect("JSON");
     let mut all = Vec::new();
-    for (path, item) in document["paths"].as_object().expect("paths") {
+    // Deliveries of webhooks are recognised by their signatures instead of tokens; they have tests of their own.
+    let of_callers = |(path, _): &(&String, &Value)| !path.starts_with("/hooks/");
+    for (path, item) in document["paths"].as_object().expect("paths").iter().filter(of_callers) {
         for (method, value) in item.as_object().expect("operations") {
             let id = value["operationId"].as_str().expect("an id").to_owned();
             all.push(Operation { id, method: method.to_uppercase(), path: path.clone(), value: value.clone() });
@@ -379,7 +381,7 @@ async fn lines_are_followed_and_taken_up_where_one_left_off() {
     let rest = bed.ask("GET", "/api/v1/runs/{done}/logs/live", &[("last-event-id", &id)], None).await;
     assert_eq!(text(&rest).matches("event: line").count(), 1, "the first is not told again");
     let wrong = bed.ask("GET", "/api/v1/runs/{done}/logs/live", &[("last-event-id", "1")], None).await;
-    is_problem(&wrong, (400, "TM1308"), "an id of another stream");
+    is_problem(&wrong, (422, "TM1308"), "an id of another stream");
     // A run that goes on keeps its stream open until the server stops.
     let stop = bed.api.stopping.clone();
     let (open, ()) = tokio::join!(bed.ask("GET", "/api/v1/runs/{run}/logs/live", &[], None), async move {

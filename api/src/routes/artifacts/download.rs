@@ -25,7 +25,7 @@ const PIECE: u64 = 1 << 20;
         ("run" = String, Path, description = "The run's id"),
         ("task" = String, Path, description = "The task's name"),
         ("file" = String, Path, description = "The file's place in the data set, from 0"),
-        ("range" = Option<String>, Header, description = "One range of bytes, as in `bytes=0-99` or `bytes=-8`"),
+        ("range" = Option<String>, Header, pattern = "^bytes=([0-9]+-[0-9]*|-[0-9]+)$", description = "One range of bytes, as in `bytes=0-99` or `bytes=-8`"),
     ),
     responses(
         (status = 200, description = "The file", body = Vec<u8>, content_type = "application/vnd.apache.parquet"),

@@ -34,6 +34,6 @@ pub(super) async fn list(State(api): State<Api>, Ask(asked): Ask<PageQuery>) -> 
 #[cfg(test)]
 pub(super) fn example() -> crate::testing::Example {
     crate::testing::Example::get("list_pipelines", "/api/v1/pipelines?limit=1")
-        .wrong("GET", "/api/v1/pipelines?cursor=zz", 400, "TM1308")
+        .wrong("GET", "/api/v1/pipelines?cursor=zz", 422, "TM1308")
         .wrong("GET", "/api/v1/pipelines?limit=0", 400, "TM0917")
 }

@@ -7,13 +7,13 @@ use serde_json::json;
 use tidemill_dag::state::VersionState;
 use utoipa::IntoParams;
 
-use super::{expected, tag};
+use super::{Belief, expected, tag};
 use crate::Api;
 use crate::auth::Caller;
 use crate::definitions::{actor, misnamed, plan};
 use crate::input::{Ask, At, Definition};
 use crate::problem::Problem;
-use crate::view::{ChangeView, version_state};
+use crate::view::{ChangeView, saved_state};
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
@@ -22,7 +22,7 @@ pub(super) struct PutQuery {
     /// Only say what would change; nothing is saved.
     dry_run: bool,
     /// Where the version shall be in its life; `active` if unset. `draft` only saves it.
-    #[param(schema_with = version_state)]
+    #[param(schema_with = saved_state)]
     state: Option<VersionState>,
 }
 
@@ -34,8 +34,7 @@ pub(super) struct PutQuery {
     put, path = "/api/v1/pipelines/{name}", operation_id = "put_pipeline", tag = "pipelines",
     params(
         ("name" = String, Path, description = "The pipeline; the definition must give itself this name"),
-        ("if-match" = Option<String>, Header, description = "The version that must be active, in quotes, or `*`"),
-        ("if-none-match" = Option<String>, Header, description = "`*`: no version may be active"),
+        Belief,
         PutQuery,
     ),
     request_body(content((String = "application/yaml"), (serde_json::Value = "application/json"))),

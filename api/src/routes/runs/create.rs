@@ -30,7 +30,7 @@ pub(super) struct CreateBody {
 /// With `Idempotency-Key` one key makes one run: told again, it gives that run.
 #[utoipa::path(
     post, path = "/api/v1/runs", operation_id = "create_run", tag = "runs",
-    params(("idempotency-key" = Option<String>, Header, description = "1 to 200 visible ASCII characters that name the cause")),
+    params(("idempotency-key" = Option<String>, Header, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters that name the cause")),
     request_body = CreateBody,
     responses(
         (status = 201, description = "The run; of a key that was used before, the run it made then", body = RunView, headers(
@@ -70,7 +70,7 @@ pub(super) async fn start_run(
 
 pub(in crate::routes) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let fits = |key: &&str| !key.is_empty() && key.len() <= 200;
+    let fits = |key: &&str| (1..=200).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
     let key = value.to_str().ok().filter(fits);
     key.map(Some).ok_or_else(|| Problem::bad_request("an Idempotency-Key is 1 to 200 visible ASCII characters"))
 }

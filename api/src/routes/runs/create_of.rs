@@ -27,7 +27,7 @@ pub(super) struct RunBody {
     post, path = "/api/v1/pipelines/{name}/runs", operation_id = "create_run_of", tag = "runs",
     params(
         ("name" = String, Path, description = "The pipeline"),
-        ("idempotency-key" = Option<String>, Header, description = "1 to 200 visible ASCII characters that name the cause"),
+        ("idempotency-key" = Option<String>, Header, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters that name the cause"),
     ),
     request_body = RunBody,
     responses(

@@ -44,6 +44,6 @@ pub(super) async fn events(
 #[cfg(test)]
 pub(super) fn example() -> crate::testing::Example {
     crate::testing::Example::get("list_events", "/api/v1/runs/{run}/events?limit=2")
-        .wrong("GET", "/api/v1/runs/{run}/events?cursor=6c31", 400, "TM1308")
+        .wrong("GET", "/api/v1/runs/{run}/events?cursor=6c31", 422, "TM1308")
         .wrong("GET", "/api/v1/runs/run_1/events", 404, "TM0918")
 }

@@ -55,6 +55,6 @@ pub(super) async fn list(State(api): State<Api>, Ask(asked): Ask<RunsQuery>) -> 
 pub(super) fn example() -> crate::testing::Example {
     crate::testing::Example::get("list_runs", "/api/v1/runs?pipeline=revenue&state=running&limit=2")
         .wrong("GET", "/api/v1/runs?state=happy", 400, "TM0917")
-        .wrong("GET", "/api/v1/runs?cursor=00", 400, "TM1308")
+        .wrong("GET", "/api/v1/runs?cursor=00", 422, "TM1308")
         .wrong("GET", "/api/v1/runs?before=x", 400, "TM0917")
 }

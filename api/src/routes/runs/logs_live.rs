@@ -10,7 +10,7 @@ use futures::Stream;
 use serde::Deserialize;
 use tidemill_dag::id::{Ordinal, RunId};
 use tidemill_store::{LogQuery, StoredLine};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{ordinal, run_id};
 use crate::Api;
@@ -36,6 +36,19 @@ pub(super) struct LiveQuery {
     cursor: Option<String>,
 }
 
+/// One event of the stream.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it says what the stream is made of; events are put together piece by piece")]
+pub(super) struct LogEvent {
+    /// `line`, `end` when the run has ended, `stop` when the server stops.
+    event: String,
+    /// Where to go on, for `last-event-id`.
+    #[schema(required = false)]
+    id: Option<String>,
+    /// For `line`: the line as JSON; for `end`: how the run ended.
+    data: String,
+}
+
 /// What the tasks of a run print, as they print it: server-sent events.
 ///
 /// Each `line` is a JSON object as `list_logs` has them, and its id is a cursor: a browser that reconnects sends it as
@@ -49,7 +62,7 @@ pub(super) struct LiveQuery {
         LiveQuery,
     ),
     responses(
-        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "The stream", body = LogEvent, content_type = "text/event-stream"),
         (status = 404, description = "There is no such run, or it has no such task"),
     )
 )]
@@ -132,6 +145,6 @@ fn event(line: StoredLine) -> Event {
 #[cfg(test)]
 pub(super) fn example() -> crate::testing::Example {
     crate::testing::Example::get("follow_logs", "/api/v1/runs/{done}/logs/live")
-        .wrong("GET", "/api/v1/runs/{done}/logs/live?cursor=zz", 400, "TM1308")
+        .wrong("GET", "/api/v1/runs/{done}/logs/live?cursor=zz", 422, "TM1308")
         .wrong("GET", "/api/v1/runs/{done}/logs/live?task=nobody", 404, "TM0918")
 }

@@ -41,7 +41,7 @@ pub(super) fn example() -> crate::testing::Example {
     crate::testing::Example::get("list_versions", "/api/v1/pipelines/revenue/versions?limit=5").wrong(
         "GET",
         "/api/v1/pipelines/revenue/versions?cursor=p",
-        400,
+        422,
         "TM1308",
     )
 }

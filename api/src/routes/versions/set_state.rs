@@ -11,7 +11,7 @@ use crate::Api;
 use crate::auth::Caller;
 use crate::input::{At, Body};
 use crate::problem::Problem;
-use crate::routes::pipelines::expected;
+use crate::routes::pipelines::{Belief, expected};
 use crate::view::{VersionView, version_state};
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -30,8 +30,7 @@ pub(super) struct StateBody {
     params(
         ("name" = String, Path, description = "The pipeline"),
         ("version" = String, Path, description = "`active`, a number, a hash, or the first eight or more characters of one"),
-        ("if-match" = Option<String>, Header, description = "The version that must be active, in quotes, or `*`"),
-        ("if-none-match" = Option<String>, Header, description = "`*`: no version may be active"),
+        Belief,
     ),
     request_body = StateBody,
     responses(
