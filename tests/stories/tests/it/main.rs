@@ -12,6 +12,7 @@ mod models;
 mod openapi;
 mod outside;
 mod people;
+mod parts;
 mod readme;
 mod requests;
 mod triggers;

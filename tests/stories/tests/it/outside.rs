@@ -161,6 +161,19 @@ fn the_helm_chart_renders_what_kubernetes_takes() {
                 "{env:?}"
             );
         }
+        // Callers reach the API, and nothing else, through its service.
+        let service = objects.iter().find(|it| it["kind"] == "Service" && it["metadata"]["name"] == "demo-api");
+        let service = &service.expect("a service of the API")["spec"];
+        let server = objects.iter().find(|it| it["kind"] == "Deployment" && it["metadata"]["name"] == "demo-server");
+        let template = &server.expect("the API")["spec"]["template"];
+        for (label, value) in service["selector"].as_object().expect("labels") {
+            assert_eq!(template["metadata"]["labels"][label], *value, "{label}");
+        }
+        let container = &template["spec"]["containers"][0];
+        let port = container["ports"].as_array().expect("ports").iter().find(|it| it["name"] == "api").expect("a port");
+        assert_eq!(service["ports"][0]["targetPort"], "api");
+        let listens = format!("0.0.0.0:{}", port["containerPort"]);
+        assert!(container["args"].as_array().expect("words").contains(&json!(listens)), "{}", container["args"]);
         // The settings that the chart writes are ones that the program reads.
         let settings = objects.iter().find(|it| it["kind"] == "ConfigMap").expect("settings");
         let project = tempfile::tempdir().expect("a folder");
