@@ -257,11 +257,11 @@ pub(super) fn examples() -> Vec<crate::testing::Example> {
     use crate::testing::Example;
     let mut all = vec![
         Example::get("list_backfills", "/api/v1/backfills?pipeline=revenue&limit=1")
-            .wrong("GET", "/api/v1/backfills?cursor=00", 400, "TM1308")
+            .wrong("GET", "/api/v1/backfills?cursor=00", 422, "TM1308")
             .wrong("GET", "/api/v1/backfills?limit=0", 400, "TM0917"),
         Example::get("show_backfill", "/api/v1/backfills/bf_1").wrong("GET", "/api/v1/backfills/bf_9", 404, "TM1270"),
         Example::get("list_partitions", "/api/v1/backfills/bf_1/partitions?limit=2")
-            .wrong("GET", "/api/v1/backfills/bf_1/partitions?cursor=00", 400, "TM1308")
+            .wrong("GET", "/api/v1/backfills/bf_1/partitions?cursor=00", 422, "TM1308")
             .wrong("GET", "/api/v1/backfills/bf_9/partitions", 404, "TM1270"),
     ];
     all.extend(create::examples());

@@ -199,7 +199,7 @@ pub(super) fn examples() -> Vec<crate::testing::Example> {
     use crate::testing::Example;
     vec![
         Example::get("list_dead_letters", "/api/v1/dead-letters?pipeline=hooked&limit=1")
-            .wrong("GET", "/api/v1/dead-letters?cursor=00", 400, "TM1308")
+            .wrong("GET", "/api/v1/dead-letters?cursor=00", 422, "TM1308")
             .wrong("GET", "/api/v1/dead-letters?limit=5000", 400, "TM0917"),
         Example::get("show_dead_letter", "/api/v1/dead-letters/1")
             .wrong("GET", "/api/v1/dead-letters/99", 404, "TM1210")
