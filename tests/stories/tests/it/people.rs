@@ -84,8 +84,8 @@ fn project(definitions: &[(&str, &str)]) -> Project {
 
 fn applied(project: &Project, pipeline: &str) {
     until("the pipeline is applied", || {
-        let pipelines = project.run(&["versions", pipeline, "--json"]);
-        (pipelines.code == 0).then_some(())
+        let versions = project.run(&["versions", pipeline, "--json"]);
+        (versions.code == 0 && versions.json()[0]["state"] == "active").then_some(())
     });
 }
 
