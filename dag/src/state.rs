@@ -7,6 +7,7 @@
 
 mod illegal;
 pub mod page;
+mod policy;
 mod resume;
 mod rules;
 mod run;
@@ -16,9 +17,10 @@ mod version;
 mod work;
 
 pub use illegal::IllegalMove;
+pub use policy::{Policy, Taken};
 pub use resume::{Reset, hold_back, resets};
 pub use run::{Arrival, RunDecision, RunEvent, RunEventKind, RunView, arrive, decide_run, may_start};
-pub use task::{Decision, Ending, Event, EventKind, Holder, MAX_CRASHES, Policy, Taken, TaskView, Upstream, decide};
+pub use task::{Decision, Ending, Event, EventKind, Holder, MAX_CRASHES, TaskView, Upstream, decide};
 pub use version::{Expected, IllegalVersionMove, VERSIONS, VersionEvent, VersionState, decide_version, way_to};
 pub use work::{Change, Move, Settled, Want, Work};
 
