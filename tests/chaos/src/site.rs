@@ -46,8 +46,8 @@ pub struct Site {
     pub cluster: Cluster,
     /// The PostgreSQL that takes over when the cluster's is gone.
     pub spare: Postgres,
-    /// Where data sets are.
-    pub blobs: S3Server,
+    /// Where data sets are, unless they are in a folder.
+    pub blobs: Option<S3Server>,
     /// A view of the state, as another process has it.
     pub store: Store,
     /// A way into the queues.
@@ -80,15 +80,18 @@ impl Chance for Dice {
 }
 
 impl Site {
-    /// Starts the servers, three workers and two schedulers.
-    pub async fn start(seed: u64) -> Self {
-        let blobs = S3Server::start(Conditions::Kept);
-        let settings = format!(
-            "{SETTINGS}blobs: {{kind: s3, bucket: {}, endpoint: \"{}\", access_key: {}, secret_key: \"${{env:{SECRET}}}\"}}\n",
-            S3Server::BUCKET,
-            blobs.endpoint(),
-            S3Server::KEYS.0
-        );
+    /// Starts the servers, three workers and two schedulers; data sets are in S3 or in a folder.
+    pub async fn start(seed: u64, in_s3: bool) -> Self {
+        let blobs = in_s3.then(|| S3Server::start(Conditions::Kept));
+        let section = |server: &S3Server| {
+            format!(
+                "blobs: {{kind: s3, bucket: {}, endpoint: \"{}\", access_key: {}, secret_key: \"${{env:{SECRET}}}\"}}\n",
+                S3Server::BUCKET,
+                server.endpoint(),
+                S3Server::KEYS.0
+            )
+        };
+        let settings = format!("{SETTINGS}{}", blobs.as_ref().map(section).unwrap_or_default());
         let postgres = Postgres::start_small(CONNECTIONS).expect("a PostgreSQL");
         let spare = Postgres::spare_small(CONNECTIONS).expect("a PostgreSQL");
         let mut cluster = Cluster::over(postgres, &settings).await;
