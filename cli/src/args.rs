@@ -181,7 +181,7 @@ Pools under `pools:` in tidemill.yaml are set anew whenever a process starts wor
   tidemill rerun last                          # everything, with the same parameters and interval
   tidemill rerun last publish                  # one task
   tidemill rerun last orders --downstream      # it, and whatever reads it
-  tidemill rerun last --version active         # by the version that is active now
+  tidemill rerun last --by active              # by the version that is active now
 
 A load of the new run is a load of its own: visible once, whatever the earlier run loaded.")]
     Rerun(Rerun),
@@ -388,8 +388,8 @@ pub struct Rerun {
     #[arg(long, requires = "tasks")]
     pub downstream: bool,
     /// By which version: `same`, `active`, or the id of one.
-    #[arg(long, default_value = "same")]
-    pub version: String,
+    #[arg(long, value_name = "VERSION", default_value = "same")]
+    pub by: String,
     /// Only make it; another process works on it.
     #[arg(long)]
     pub detach: bool,

@@ -16,7 +16,7 @@ pub async fn run(project: &Project, args: Rerun, out: Out) -> Result<Exit, CliEr
     let again = Again {
         run: earlier.id,
         wanted: Wanted { tasks: args.tasks, downstream: args.downstream },
-        version: Which::parse(&args.version),
+        version: Which::parse(&args.by),
         trigger: TriggerKind::Manual,
         key: None,
         by: crate::who::me(),
