@@ -95,8 +95,11 @@ impl Cluster {
         let mut child = command.spawn().expect("the binary starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut line).expect("it says something");
+        let mut stdout = BufReader::new(stdout);
+        stdout.read_line(&mut line).expect("it says something");
         let hello = serde_json::from_str(&line).unwrap_or_else(|error| {
+            // What is wrong is told in many lines.
+            let _ = stdout.read_to_string(&mut line);
             panic!("{args:?} is not ready ({error}): {line}{}", std::fs::read_to_string(&log).unwrap_or_default())
         });
         Part { child, hello, log, token: None }

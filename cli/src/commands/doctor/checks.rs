@@ -98,7 +98,8 @@ fn skew(database: Timestamp, here: Timestamp) -> Checked {
 pub async fn without_database(project: &Project) -> Vec<Checked> {
     let mut checked = Vec::new();
     checked.extend(queue(project).await);
-    if project.state.dir.exists() {
+    // A project that nobody ran in yet has no place for data sets; a cluster must have one.
+    if project.state.dir.exists() || matches!(project.cluster(), Ok(Ok(_))) {
         checked.push(data_sets(project).await);
         checked.push(disk(&project.state.dir));
     }

@@ -215,7 +215,7 @@ fn compose_repeats_no_default_of_the_program() {
     let services = parsed(&compose.join("compose.yaml"));
     for part in ["server", "scheduler", "worker"] {
         let command = services["services"][part]["command"].as_array().expect("a command");
-        assert_eq!(command.last(), Some(&json!(part)));
+        assert!(command.contains(&json!(part)), "{command:?}");
         Project::examples().run(&[part, "--help"]).ok();
     }
 }

@@ -61,7 +61,7 @@ fn queues(cluster: &Cluster) {
     for (name, worker) in [("plain", &plain), ("special", &special), ("plain_again", &plain)] {
         let (_, attempts) = server.http("GET", &format!("{path}/tasks/{name}/attempts"), &[], "");
         let workers: Vec<&Value> =
-            attempts["attempts"].as_array().expect("a list").iter().map(|it| &it["worker"]).collect();
+            attempts["attempts"].as_array().expect("a list").iter().map(|it| &it["owner"]).collect();
         assert_eq!(workers, [&worker.hello["id"]], "{name}: {attempts}");
     }
 }
