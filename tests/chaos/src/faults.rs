@@ -169,27 +169,8 @@ impl Kind {
             Self::FailOver => fail_over(site, dice).await,
             Self::DiskFull => fill_disk(site, dice).await,
             Self::S3Busy => storm(site, dice, Storm { every: 1, faults: &[("*", S3Fault::Busy)] }).await,
-            Self::S3Cuts => {
-                let faults = &[
-                    ("GET", S3Fault::Cut(20)),
-                    ("PUT", S3Fault::LoseAnswer),
-                    ("POST", S3Fault::LoseAnswer),
-                    ("DELETE", S3Fault::LoseAnswer),
-                ];
-                storm(site, dice, Storm { every: 2, faults }).await;
-            }
-            Self::WrongClock => {
-                site.take_worker(dice).kill();
-                site.take_scheduler(dice).kill();
-                site.add_worker_at("+1h");
-                site.add_scheduler_at("-1h");
-                tokio::time::sleep(dice.millis(3_000, 5_000)).await;
-                // Both are replaced by parts whose clocks are right; what they hold is everybody's again.
-                site.workers.pop().expect("it was added").kill();
-                site.schedulers.pop().expect("it was added").kill();
-                site.add_worker();
-                site.add_scheduler();
-            }
+            Self::S3Cuts => storm(site, dice, Storm { every: 2, faults: &CUTS }).await,
+            Self::WrongClock => wrong_clocks(site, dice).await,
             Self::Tickets => stale(site, dice, runs).await,
             Self::Nonsense => nonsense(site, dice).await,
         }
@@ -270,6 +251,27 @@ impl Kind {
             }
         }
     }
+}
+
+/// Answers that end too early, and answers that never come though the thing was done.
+const CUTS: [(&str, S3Fault); 4] = [
+    ("GET", S3Fault::Cut(20)),
+    ("PUT", S3Fault::LoseAnswer),
+    ("POST", S3Fault::LoseAnswer),
+    ("DELETE", S3Fault::LoseAnswer),
+];
+
+/// Both are replaced by parts whose clocks are right afterwards; what they hold is everybody's again.
+async fn wrong_clocks(site: &mut Site, dice: &Dice) {
+    site.take_worker(dice).kill();
+    site.take_scheduler(dice).kill();
+    site.add_worker_at("+1h");
+    site.add_scheduler_at("-1h");
+    tokio::time::sleep(dice.millis(3_000, 5_000)).await;
+    site.workers.pop().expect("it was added").kill();
+    site.schedulers.pop().expect("it was added").kill();
+    site.add_worker();
+    site.add_scheduler();
 }
 
 async fn freeze(part: &Part, long: (u64, u64), dice: &Dice) {
