@@ -120,9 +120,11 @@ pub struct LostDelivery {
     pub body: String,
 }
 
+/// On PostgreSQL, behind every transaction that has a number by now: its snapshot's minimum would be older than events that
+/// are long told where any transaction of the server, even of another database, stays open.
 const NOW: Sql = Sql {
     sqlite: "SELECT 0, COALESCE(MAX(id), 0) FROM events",
-    postgres: "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, 9223372036854775807",
+    postgres: "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1, 9223372036854775807",
 };
 
 const LEASE: &str = "INSERT INTO event_sinks (name, tx, id, owner, lease_until, seen_at, failures) \
