@@ -19,7 +19,7 @@ use tidemill_dag::hook::{self, Answer, Headers, Message, Unusable};
 use tidemill_dag::id::{RunId, VersionId};
 use tidemill_dag::spec::{Pipeline, Trigger, Webhook, trigger_called};
 use tidemill_dag::time::{Chance, Clock};
-use tidemill_store::{NewRun, NewTask, Store, StoreError, TriggerKind};
+use tidemill_store::{NewRun, Store, StoreError, TriggerKind};
 use tokio::sync::{Mutex, Notify};
 
 use crate::start::StartError;
@@ -254,21 +254,12 @@ impl Hooks {
         let wrong = |found: &[Diagnostic]| HookError::Start(StartError::Findings(found.to_vec()));
         let compiled = planned.compiled.as_ref().map_err(|found| wrong(found))?;
         let params = tidemill_dag::params::bind(&planned.pipeline, &params).map_err(|found| wrong(&found))?;
+        let id = RunId::from_parts(self.site.clock.now(), self.site.chance.bits());
         Ok(NewRun {
-            id: RunId::from_parts(self.site.clock.now(), self.site.chance.bits()),
-            pipeline: planned.pipeline.pipeline.clone(),
             version: planned.version.clone(),
-            trigger: TriggerKind::Webhook,
-            trigger_key: None,
             trigger_data: hook::trigger_data(called, message),
             params: params.into(),
-            interval: None,
-            concurrency: planned.pipeline.concurrency.clone(),
-            started_by: None,
-            rerun_of: None,
-            priority: Default::default(),
-            tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
-            bounds: tidemill_store::Bounds::of(&compiled.pipeline),
+            ..NewRun::of(id, compiled, TriggerKind::Webhook)
         })
     }
 

@@ -13,9 +13,7 @@ use tidemill_dag::rerun::{self, RerunError, Wanted};
 use tidemill_dag::spec::Pipeline;
 use tidemill_dag::state::Taken;
 use tidemill_dag::time::{Chance, Clock};
-use tidemill_store::{
-    Bounds, Created, Named, NewRun, NewTask, Store, StoreError, TaskRecord, TriggerKind, VersionRecord,
-};
+use tidemill_store::{Created, Named, NewRun, NewTask, Store, StoreError, TaskRecord, TriggerKind, VersionRecord};
 
 /// Why no run was started.
 #[derive(Debug, thiserror::Error)]
@@ -98,20 +96,11 @@ pub async fn start(
     let params = tidemill_dag::params::bind(&compiled.pipeline, &order.params).map_err(StartError::Findings)?;
     let request = request(&order, compiled);
     let new = NewRun {
-        id: RunId::from_parts(clock.now(), chance.bits()),
-        pipeline: compiled.pipeline.pipeline.clone(),
-        version: compiled.version.clone(),
-        trigger: order.trigger,
         trigger_key: order.key.clone(),
         trigger_data: order.data,
         params: params.into(),
-        interval: None,
-        concurrency: compiled.pipeline.concurrency.clone(),
         started_by: order.by,
-        rerun_of: None,
-        priority: Default::default(),
-        tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
-        bounds: Bounds::of(&compiled.pipeline),
+        ..NewRun::of(RunId::from_parts(clock.now(), chance.bits()), compiled, order.trigger)
     };
     create(store, new, order.key, request).await
 }
@@ -212,20 +201,15 @@ pub async fn rerun(
         "version": (again.version != Which::Active).then_some(&compiled.version),
     }));
     let new = NewRun {
-        id: RunId::from_parts(clock.now(), chance.bits()),
-        pipeline: earlier.pipeline,
-        version: compiled.version,
-        trigger: again.trigger,
         trigger_key: again.key.clone(),
         trigger_data: earlier.trigger_data,
         params: params.into(),
         interval: earlier.interval,
-        concurrency: compiled.pipeline.concurrency.clone(),
         started_by: again.by,
         priority: earlier.priority,
         rerun_of: Some(earlier.id),
         tasks,
-        bounds: Bounds::of(&compiled.pipeline),
+        ..NewRun::of(RunId::from_parts(clock.now(), chance.bits()), &compiled, again.trigger)
     };
     create(store, new, again.key, request).await
 }

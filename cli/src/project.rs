@@ -110,10 +110,10 @@ impl Project {
         let url = secret::setting("database.url", written, "TIDEMILL_DATABASE_URL")?;
         let path = match url.as_ref().map(|url| url.expose().strip_prefix("sqlite:")) {
             Some(Some(path)) if path != ":memory:" => self.root.join(path.strip_prefix("//").unwrap_or(path)),
-            Some(_) => return Ok(url.unwrap_or_else(|| Secret::plain(""))),
+            Some(_) => return Ok(url.unwrap_or_else(|| Secret::new(""))),
             None => self.state.database.clone(),
         };
-        Ok(Secret::plain(format!("sqlite:{}", path.display())))
+        Ok(Secret::new(format!("sqlite:{}", path.display())))
     }
 
     /// The Redis that this project's processes share, if there is one.

@@ -1,56 +1,15 @@
 //! Addresses that may hold passwords: read at the last moment, never printed.
 
-use std::fmt;
-
-use tidemill_dag::secret::{Piece, SecretPlace, split};
+pub use tidemill_dag::secret::Secret;
+use tidemill_dag::secret::{self, Piece, Ways, split};
 
 use crate::error::CliError;
 
-/// Text that holds a secret. It neither prints nor serialises.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Text that is not known to hold any.
-    pub fn plain(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one call that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(***)")
-    }
-}
+const WAYS: Ways = Ways { env: |name| std::env::var_os(name), file: |path| std::fs::read_to_string(path) };
 
 /// Reads a setting whose text names places.
 pub fn read(setting: &'static str, written: &str) -> Result<Secret, CliError> {
-    let failed = |why: String| CliError::SecretPlace { setting, why };
-    let mut text = String::new();
-    for piece in split(written).map_err(|error| failed(error.to_string()))? {
-        match piece {
-            Piece::Text(plain) => text.push_str(plain),
-            Piece::Secret(SecretPlace::Env(name)) => {
-                let value = std::env::var(&name)
-                    .map_err(|_| failed(format!("the environment variable {name} is not set to text")))?;
-                text.push_str(&value);
-            }
-            Piece::Secret(SecretPlace::File(path)) => {
-                let value = std::fs::read_to_string(&path)
-                    .map_err(|error| failed(format!("{path} cannot be read: {error}")))?;
-                text.push_str(value.trim_end());
-            }
-            Piece::Secret(SecretPlace::Stored(_) | SecretPlace::Vault { .. }) => {
-                return Err(failed("it can be read from an environment variable or a file only".to_owned()));
-            }
-        }
-    }
-    Ok(Secret(text))
+    secret::read(written, &WAYS).map_err(|error| CliError::SecretPlace { setting, why: error.to_string() })
 }
 
 /// Whether a text is nothing but the place of a secret.
@@ -62,7 +21,7 @@ pub fn is_place(written: &str) -> bool {
 pub fn setting(name: &'static str, written: Option<&str>, variable: &str) -> Result<Option<Secret>, CliError> {
     match written {
         Some(written) => read(name, written).map(Some),
-        None => Ok(std::env::var(variable).ok().filter(|value| !value.is_empty()).map(Secret)),
+        None => Ok(std::env::var(variable).ok().filter(|value| !value.is_empty()).map(Secret::new)),
     }
 }
 
@@ -96,6 +55,11 @@ mod tests {
         assert_eq!(read_it.expose(), "redis://:s3cret@h");
         assert!(!format!("{read_it:?}").contains("s3cret"));
         let error = read("queue.url", "${env:TIDEMILL_NO_SUCH_VARIABLE}").expect_err("it is not set");
-        assert!(error.to_string().contains("queue.url: the environment variable TIDEMILL_NO_SUCH_VARIABLE"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("queue.url: ${env:TIDEMILL_NO_SUCH_VARIABLE}: the environment variable is not set"),
+            "{error}"
+        );
     }
 }

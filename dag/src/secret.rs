@@ -1,7 +1,69 @@
 //! Secrets are places to read from: `${env:NAME}`, `${file:/run/secrets/x}`, `${secret:name}`,
-//! `${vault:path#key}`. Here they are only recognised; reading them is for whoever makes the call.
+//! `${vault:path#key}`. Here they are recognised; the ways to what they name are brought along by whoever makes the call.
 
-use std::fmt;
+use std::{ffi::OsString, fmt, io, sync::Arc};
+
+/// Text that holds a secret. It neither prints nor serialises.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Takes a text that holds one.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one call that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+/// The ways to what places name.
+#[derive(Debug, Clone, Copy)]
+pub struct Ways {
+    /// The value of an environment variable.
+    pub env: fn(&str) -> Option<OsString>,
+    /// The text of a file.
+    pub file: fn(&str) -> io::Result<String>,
+}
+
+/// A place that cannot be read, or a text that names none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {reason}")]
+pub struct UnreadSecret {
+    /// The place, as written.
+    pub place: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<SecretError> for UnreadSecret {
+    fn from(error: SecretError) -> Self {
+        Self { place: error.written, reason: error.reason }
+    }
+}
+
+/// A text with the values of its places.
+///
+/// # Errors
+/// The first place that is not understood or cannot be read.
+pub fn read(written: &str, ways: &Ways) -> Result<Secret, UnreadSecret> {
+    let mut text = String::new();
+    for piece in split(written)? {
+        match piece {
+            Piece::Text(plain) => text.push_str(plain),
+            Piece::Secret(place) => text.push_str(place.read(ways)?.expose()),
+        }
+    }
+    Ok(Secret::new(text))
+}
 
 /// Where a secret is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +81,28 @@ pub enum SecretPlace {
         /// The key there.
         key: String,
     },
+}
+
+impl SecretPlace {
+    /// What is there.
+    ///
+    /// # Errors
+    /// Nothing is, or there is no way to it.
+    pub fn read(&self, ways: &Ways) -> Result<Secret, UnreadSecret> {
+        let failed = |reason: String| UnreadSecret { place: self.to_string(), reason };
+        let text = match self {
+            Self::Env(name) => (ways.env)(name)
+                .ok_or_else(|| "the environment variable is not set".to_owned())
+                .and_then(|value| value.into_string().map_err(|_| "its value is not UTF-8".to_owned())),
+            Self::File(path) => (ways.file)(path)
+                // Editors and `echo` end a file with a line end that is not part of the secret.
+                .map(|text| text.strip_suffix('\n').map_or(text.as_str(), |cut| cut.trim_end_matches('\r')).to_owned())
+                .map_err(|error| error.to_string()),
+            Self::Stored(_) => Err("this version keeps no secrets of its own yet".to_owned()),
+            Self::Vault { .. } => Err("this version does not talk to Vault yet".to_owned()),
+        };
+        text.map(Secret::new).map_err(failed)
+    }
 }
 
 /// Text that starts like a secret place and is none.
@@ -193,6 +277,28 @@ mod tests {
             let error = split(text).expect_err(text);
             assert!(error.reason.contains(reason) && error.offset == 2, "{text}: {error:?}");
             assert_eq!(find(text), Some(2), "{text}");
+        }
+    }
+
+    #[test]
+    fn places_are_read_by_the_ways_that_are_given() {
+        let ways = Ways {
+            env: |name| (name == "TOKEN").then(|| "t0k".into()),
+            file: |path| match path {
+                "/pw" => Ok("s3cret\r\n".to_owned()),
+                _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+            },
+        };
+        let both = read("redis://${env:TOKEN}:${file:/pw}@h", &ways).expect("both are there");
+        assert_eq!((both.expose(), format!("{both:?}").as_str()), ("redis://t0k:s3cret@h", "Secret(***)"));
+        for (written, said) in [
+            ("${env:OTHER}", "${env:OTHER}: the environment variable is not set"),
+            ("${file:/no}", "${file:/no}: entity not found"),
+            ("${vault:a#b}", "${vault:a#b}: this version does not talk to Vault yet"),
+            ("${envy:X}", "${envy:X}: "),
+        ] {
+            let error = read(written, &ways).expect_err(written).to_string();
+            assert!(error.starts_with(said), "{error}");
         }
     }
 }

@@ -288,30 +288,16 @@ pub(crate) fn number_word(word: &str) -> Option<f64> {
     NUMBERS.iter().find(|(name, _)| *name == word).map(|(_, value)| *value)
 }
 
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-
 /// The month from 1; short forms too. `may` and `march` are verbs as well: the caller looks at the place.
 pub(crate) fn month(word: &str) -> Option<u32> {
-    let short = |name: &str| word.len() == 3 && name.starts_with(word) || (word == "sept" && name == "september");
-    MONTHS.iter().position(|name| *name == word || short(name)).and_then(|i| u32::try_from(i + 1).ok())
+    let month = if word == "sept" { Ok(chrono::Month::September) } else { word.parse::<chrono::Month>() };
+    month.ok().map(|month| month.number_from_month())
 }
 
 /// A month's name.
 pub(crate) fn month_name(month: u32) -> &'static str {
-    MONTHS.get(month.saturating_sub(1) as usize).copied().unwrap_or("?")
+    let month = u8::try_from(month).ok().and_then(|month| chrono::Month::try_from(month).ok());
+    month.map_or("?", |month| month.name())
 }
 
 const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];

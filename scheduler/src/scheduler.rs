@@ -12,7 +12,7 @@ use tidemill_dag::schedule::Schedule;
 use tidemill_dag::spec::{CronTrigger, DatasetTrigger, Pipeline, Trigger};
 use tidemill_dag::time::{Chance, Clock, Timestamp};
 use tidemill_dag::wake::Sleeper;
-use tidemill_store::{NewRun, NewTask, Store, Swept, TriggerKind, VersionRecord};
+use tidemill_store::{NewRun, Store, Swept, TriggerKind, VersionRecord};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -323,22 +323,8 @@ pub(crate) fn run_with(
 ) -> Result<NewRun, SchedulerError> {
     let wrong = |found| SchedulerError::Definition { pipeline: version.pipeline.clone(), found };
     let compiled = from_pipeline(stored(version)?, &settings.known).map_err(wrong)?;
-    Ok(NewRun {
-        id: RunId::from_parts(settings.clock.now(), settings.chance.bits()),
-        pipeline: version.pipeline.clone(),
-        version: version.id.clone(),
-        trigger: TriggerKind::Cron,
-        trigger_key: None,
-        trigger_data: json!({}),
-        params,
-        interval: None,
-        concurrency: compiled.pipeline.concurrency.clone(),
-        started_by: None,
-        rerun_of: None,
-        priority: Default::default(),
-        tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
-        bounds: tidemill_store::Bounds::of(&compiled.pipeline),
-    })
+    let id = RunId::from_parts(settings.clock.now(), settings.chance.bits());
+    Ok(NewRun { version: version.id.clone(), params, ..NewRun::of(id, &compiled, TriggerKind::Cron) })
 }
 
 /// The runs for some moments of one trigger.

@@ -13,8 +13,6 @@ use crate::{
     door::{After, Door},
 };
 
-const PIPELINE: &str = "SELECT pipeline FROM runs WHERE id = $1";
-
 const NEEDS: &str = "SELECT to_ordinal, from_ordinal FROM edges WHERE run_id = $1";
 
 const HELD_BY: &str =
@@ -27,22 +25,9 @@ impl Store {
     /// Stops a run: tasks that have not finished are cancelled, and workers learn it with their next heartbeat.
     /// To cancel a cancelled run changes nothing.
     pub async fn cancel_run(&self, run: RunId, reason: &str) -> Result<RunRecord, StoreError> {
-        let after = tried!(self.cancel_once(run, reason).await)?;
+        let after = tried!(self.desk.stop_once(run, reason, |state| state == RunState::Cancelled).await)?;
         self.desk.follow_up(after).await;
         self.run(run).await
-    }
-
-    async fn cancel_once(&self, run: RunId, reason: &str) -> Result<After, StoreError> {
-        let mut tx = self.desk.db.begin().await?;
-        let mut door = self.door_of(&mut tx, run).await?;
-        if door.run(run)?.state == RunState::Cancelled {
-            return Ok(After::default());
-        }
-        door.move_run(run, RunEvent::Cancel, Some(reason))?;
-        door.settle().await?;
-        let after = door.write().await?;
-        tx.commit().await?;
-        Ok(after)
     }
 
     /// Lets a failed or cancelled run go on: what succeeded stays, the rest runs again with new tries.
@@ -56,7 +41,7 @@ impl Store {
     async fn resume_once(&self, run: RunId) -> Result<After, StoreError> {
         let mut tx = self.desk.db.begin().await?;
         let needs = needs(&mut tx, run).await?;
-        let mut door = self.door_of(&mut tx, run).await?;
+        let mut door = self.desk.door_of(&mut tx, run).await?;
         // With the run locked, as the removal of what it needs locks it too.
         crate::collect::no_longer_aged(door.tx(), run).await?;
         let views = door.load_all(run).await?;
@@ -79,17 +64,6 @@ impl Store {
         let after = door.write().await?;
         tx.commit().await?;
         Ok(after)
-    }
-
-    /// A door with a run and its pipeline locked, in that order of locks that all keep.
-    async fn door_of<'t>(&self, tx: &'t mut Tx, run: RunId) -> Result<Door<'t>, StoreError> {
-        let rows = tx.rows("find a run", PIPELINE, &[run.into()]).await?;
-        let row = rows.first().ok_or(StoreError::NoRun(run))?;
-        let pipeline: String = Columns::of(row, "runs").next("pipeline")?;
-        let mut door = Door::new(tx, self.desk.clock.now());
-        door.lock_pipeline(&pipeline).await?;
-        door.lock_runs([run].into()).await?;
-        Ok(door)
     }
 
     /// A worker process is known to be dead: its leases end now. Returns how many.

@@ -15,6 +15,7 @@ use tidemill_dag::{
 use crate::{
     EventRecord, Store, StoreError, TriggerKind,
     db::{Columns, Row, Sql, tried},
+    read::event_record,
 };
 
 /// How far a sink is.
@@ -292,19 +293,8 @@ fn cursor(columns: &mut Columns<'_>) -> Result<Cursor, StoreError> {
 
 fn out_event(row: &Row) -> Result<OutEvent, StoreError> {
     let mut columns = Columns::of(row, "events");
-    let cursor = cursor(&mut columns)?;
-    let event = EventRecord {
-        id: cursor.id,
-        run: columns.next("run_id")?,
-        ordinal: columns.next("ordinal")?,
-        attempt: columns.next("attempt")?,
-        at: columns.next("at")?,
-        event: columns.next("event")?,
-        from: columns.next("from_state")?,
-        to: columns.next("to_state")?,
-        owner: columns.next("owner")?,
-        detail: columns.maybe_json("detail")?,
-    };
+    let tx = columns.next("tx")?;
+    let event = event_record(&mut columns)?;
     let pipeline = columns.next("pipeline")?;
     let version: String = columns.next("version")?;
     let trigger = columns.named("trigger_kind")?;
@@ -315,7 +305,7 @@ fn out_event(row: &Row) -> Result<OutEvent, StoreError> {
     let (ready_at, task_started) = (columns.next("ready_at")?, columns.next("started_at")?);
     let task = name.zip(queue).map(|(name, queue)| OutTask { name, queue, ready_at, started_at: task_started });
     Ok(OutEvent {
-        cursor,
+        cursor: Cursor { tx, id: event.id },
         event,
         pipeline,
         version: VersionId(version),

@@ -161,13 +161,13 @@ impl Store {
     /// The history of a run after an event, in order; 0 for the whole.
     pub async fn events(&self, run: RunId, after: i64, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
         let args = [run.into(), after.into(), limit.into()];
-        self.desk.db.read("load the history of a run", EVENTS, &args).await?.iter().map(event_record).collect()
+        self.desk.db.read("load the history of a run", EVENTS, &args).await?.iter().map(event).collect()
     }
 
     /// The history of one task, in order.
     pub async fn task_events(&self, task: TaskKey) -> Result<Vec<EventRecord>, StoreError> {
         let args = [task.run.into(), task.ordinal.into()];
-        self.desk.db.read("load the history of a task", EVENTS_OF_TASK, &args).await?.iter().map(event_record).collect()
+        self.desk.db.read("load the history of a task", EVENTS_OF_TASK, &args).await?.iter().map(event).collect()
     }
 }
 
@@ -209,8 +209,12 @@ fn task_record(row: &Row) -> Result<TaskRecord, StoreError> {
     })
 }
 
-fn event_record(row: &Row) -> Result<EventRecord, StoreError> {
-    let mut columns = Columns::of(row, "events");
+fn event(row: &Row) -> Result<EventRecord, StoreError> {
+    event_record(&mut Columns::of(row, "events"))
+}
+
+/// The columns of an event, from `id` to `detail`.
+pub(crate) fn event_record(columns: &mut Columns<'_>) -> Result<EventRecord, StoreError> {
     Ok(EventRecord {
         id: columns.next("id")?,
         run: columns.next("run_id")?,

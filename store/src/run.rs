@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tidemill_dag::{
+    compile::Compiled,
     id::{Attempt, Ordinal, RunId, TaskKey, VersionId, WorkerId},
     limits::Gate,
     spec::{Backoff, Concurrency, OnExpiry, Pipeline, Priority, RunIf},
@@ -74,6 +75,38 @@ pub struct NewRun {
     pub tasks: Vec<NewTask>,
     /// Who waits for it, and how long it may take.
     pub bounds: Bounds,
+}
+
+impl NewRun {
+    /// A run without tasks, parameters, cause or limits.
+    pub fn new(id: RunId, pipeline: impl Into<String>, version: VersionId, trigger: TriggerKind) -> Self {
+        Self {
+            id,
+            pipeline: pipeline.into(),
+            version,
+            trigger,
+            trigger_key: None,
+            trigger_data: Value::Object(Map::new()),
+            params: Value::Object(Map::new()),
+            interval: None,
+            concurrency: Concurrency::default(),
+            started_by: None,
+            priority: Priority::default(),
+            rerun_of: None,
+            tasks: Vec::new(),
+            bounds: Bounds::default(),
+        }
+    }
+
+    /// A run of a definition as it is: all of its tasks, its limits and times.
+    pub fn of(id: RunId, compiled: &Compiled, trigger: TriggerKind) -> Self {
+        Self {
+            concurrency: compiled.pipeline.concurrency.clone(),
+            tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
+            bounds: Bounds::of(&compiled.pipeline),
+            ..Self::new(id, &compiled.pipeline.pipeline, compiled.version.clone(), trigger)
+        }
+    }
 }
 
 /// What bounds a run besides its tasks.

@@ -2,32 +2,18 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use tidemill_dag::secret::{Piece, SecretPlace, split};
+pub use tidemill_dag::secret::Secret;
+use tidemill_dag::secret::{Piece, UnreadSecret, Ways, split};
 
 use crate::error::TaskError;
+
+const WAYS: Ways = Ways { env: |name| std::env::var_os(name), file: |path| std::fs::read_to_string(path) };
 
 /// What stands where a secret was.
 const MASK: &str = "***";
 
 /// Shorter values are not masked: hiding every `1` of a log hides nothing.
 const SHORTEST_MASKED: usize = 4;
-
-/// Text that holds a secret. It neither prints nor serialises.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<str>);
-
-impl Secret {
-    /// The text itself, for the one call that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(***)")
-    }
-}
 
 /// The values that must not leave a task, longest first.
 #[derive(Clone, Default)]
@@ -98,33 +84,17 @@ pub fn resolve(
     masks: &mut Masks,
     render: impl Fn(&str) -> Result<String, TaskError>,
 ) -> Result<Secret, TaskError> {
-    let pieces = split(written).map_err(|error| TaskError::Secret { place: error.written, reason: error.reason })?;
+    let failed = |error: UnreadSecret| TaskError::Secret { place: error.place, reason: error.reason };
     let mut text = String::new();
-    for piece in pieces {
+    for piece in split(written).map_err(|error| failed(error.into()))? {
         match piece {
             Piece::Text(plain) => text.push_str(&render(plain)?),
             Piece::Secret(place) => {
-                let value = read(&place)?;
-                masks.add(&value);
-                text.push_str(&value);
+                let value = place.read(&WAYS).map_err(failed)?;
+                masks.add(value.expose());
+                text.push_str(value.expose());
             }
         }
     }
-    Ok(Secret(text.into()))
-}
-
-fn read(place: &SecretPlace) -> Result<String, TaskError> {
-    let failed = |reason: &str| TaskError::Secret { place: place.to_string(), reason: reason.to_owned() };
-    match place {
-        SecretPlace::Env(name) => std::env::var(name).map_err(|error| match error {
-            std::env::VarError::NotPresent => failed("the environment variable is not set"),
-            std::env::VarError::NotUnicode(_) => failed("its value is not UTF-8"),
-        }),
-        SecretPlace::File(path) => std::fs::read_to_string(path)
-            // Editors and `echo` end a file with a line end that is not part of the secret.
-            .map(|text| text.strip_suffix('\n').map_or(text.clone(), |cut| cut.trim_end_matches('\r').to_owned()))
-            .map_err(|error| failed(&error.to_string())),
-        SecretPlace::Stored(_) => Err(failed("this version keeps no secrets of its own yet")),
-        SecretPlace::Vault { .. } => Err(failed("this version does not talk to Vault yet")),
-    }
+    Ok(Secret::new(text))
 }

@@ -1,29 +1,10 @@
 //! Secrets of webhooks: read when they are needed, never printed, never kept.
 
-use std::fmt;
-
-use tidemill_dag::secret::{Piece, SecretPlace, split};
+pub(super) use tidemill_dag::secret::Secret;
+use tidemill_dag::secret::{Piece, Ways, split};
 use tidemill_dag::spec::Webhook;
 
-/// A secret. It neither prints nor serialises.
-pub(super) struct Secret(Vec<u8>);
-
-impl Secret {
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes themselves, for the one call that needs them.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(***)")
-    }
-}
+const WAYS: Ways = Ways { env: |name| std::env::var_os(name), file: |path| std::fs::read_to_string(path) };
 
 /// Every secret of a webhook that can be read, and why the others cannot.
 pub(super) async fn all(hook: &Webhook) -> (Vec<Secret>, Vec<String>) {
@@ -36,28 +17,14 @@ pub(super) async fn all(hook: &Webhook) -> (Vec<Secret>, Vec<String>) {
                 continue;
             }
         };
-        match read(&place).await {
+        let name = place.to_string();
+        match tokio::task::spawn_blocking(move || place.read(&WAYS)).await {
             // Everybody could sign with an empty secret.
-            Ok(text) if text.is_empty() => unread.push(format!("{place}: it is empty")),
-            Ok(text) => secrets.push(Secret::new(text.into_bytes())),
-            Err(reason) => unread.push(format!("{place}: {reason}")),
+            Ok(Ok(secret)) if secret.expose().is_empty() => unread.push(format!("{name}: it is empty")),
+            Ok(Ok(secret)) => secrets.push(secret),
+            Ok(Err(error)) => unread.push(error.to_string()),
+            Err(_) => unread.push(format!("{name}: it could not be read")),
         }
     }
     (secrets, unread)
-}
-
-async fn read(place: &SecretPlace) -> Result<String, String> {
-    match place {
-        SecretPlace::Env(name) => std::env::var(name).map_err(|error| match error {
-            std::env::VarError::NotPresent => "the environment variable is not set".to_owned(),
-            std::env::VarError::NotUnicode(_) => "its value is not UTF-8".to_owned(),
-        }),
-        SecretPlace::File(path) => {
-            let text = tokio::fs::read_to_string(path).await.map_err(|error| error.to_string())?;
-            // Editors and `echo` end a file with a line end that is not part of the secret.
-            Ok(text.strip_suffix('\n').map_or(text.as_str(), |cut| cut.trim_end_matches('\r')).to_owned())
-        }
-        SecretPlace::Stored(_) => Err("this version keeps no secrets of its own yet".to_owned()),
-        SecretPlace::Vault { .. } => Err("this version does not talk to Vault yet".to_owned()),
-    }
 }

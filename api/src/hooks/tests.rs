@@ -100,7 +100,7 @@ tasks:
     async fn signed(&self, pipeline: &str, body: &str, secret: &str) -> Headers {
         let hook = self.hook(pipeline).await;
         let text = sign(&hook, body.as_bytes(), self.site.clock.now());
-        let signature = recognise::signature(&Secret::new(secret.into()), &text.text);
+        let signature = recognise::signature(&Secret::new(secret), &text.text);
         text.headers(&hook, &signature)
     }
 

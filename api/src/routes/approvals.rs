@@ -1,10 +1,12 @@
 //! What people are asked, and their answers.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidemill_dag::approval::{Answer, Verdict};
+use tidemill_dag::codes::{tm09, tm13};
 use tidemill_dag::id::{Attempt, RunId, TaskKey, Ticket};
 use tidemill_dag::spec::OnExpiry;
 use tidemill_dag::state::TaskState;
@@ -229,12 +231,14 @@ fn speaker(caller: &Caller, body: AnswerBody) -> Result<Answer, Problem> {
             (name, vec![caller.role.name().to_owned()])
         }
         (Some(name), _) => {
-            return Err(Problem::bad_request(format!("this token answers as `{name}`, with its own role"))
-                .help("leave `who` and `roles` out"));
+            let detail = format!("this token answers as `{name}`, with its own role");
+            return Err(Problem::new(StatusCode::FORBIDDEN, tm13::ROLE, detail).help("leave `who` and `roles` out"));
         }
         (None, Some(who)) if !who.trim().is_empty() => (who, roles),
         (None, _) => {
-            return Err(Problem::bad_request("it is not known who answers").help("say it in `who`, or bring a token"));
+            let detail = "it is not known who answers";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, tm09::BAD_REQUEST, detail)
+                .help("say it in `who`, or bring a token"));
         }
     };
     Ok(Answer { who, roles, approve, reason })
@@ -287,8 +291,8 @@ pub(super) fn examples() -> Vec<crate::testing::Example> {
         .again(409)
         .malformed(r#"{"reason": "sure"}"#, 400, "TM0917")
         .malformed(r#"{"approve": "yes"}"#, 400, "TM0917")
-        .malformed(r#"{"approve": true, "who": "bob"}"#, 400, "TM0917")
-        .malformed(r#"{"approve": true, "roles": ["finance"]}"#, 400, "TM0917")
+        .malformed(r#"{"approve": true, "who": "bob"}"#, 403, "TM1304")
+        .malformed(r#"{"approve": true, "roles": ["finance"]}"#, 403, "TM1304")
         .conflict(r#"{"approve": true}"#, 409, "TM1254")
         .conflict(r#"{"approve": false}"#, 409, "TM1255")
         .conflict_at("/api/v1/approvals/{asked}/answers", r#"{"approve": true}"#, 403, "TM1252")

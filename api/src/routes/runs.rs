@@ -21,7 +21,7 @@ use crate::Api;
 use crate::auth::Role;
 use crate::problem::Problem;
 
-pub(super) use create::idempotency_key;
+pub(super) use create::{KeyHeader, idempotency_key};
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new()

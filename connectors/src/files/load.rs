@@ -64,7 +64,10 @@ pub fn target(root: &Root, table: &str, settings: &TableConfig) -> Result<Target
     let shown = root.shown(&folder);
     if Manifest::read(&folder)?.is_none() {
         let taken = if settings.path.is_none() { root.tables()?.remove(table) } else { None };
-        if let Some(path) = taken.and_then(|mut paths| paths.pop()) {
+        // Asked again, for another load may have made the table since.
+        if let Some(path) = taken.and_then(|mut paths| paths.pop())
+            && Manifest::read(&folder)?.is_none()
+        {
             let path = root.shown(&path);
             return refuse(format!("`{path}` has this name already and was not written by a load; it is left alone"));
         }

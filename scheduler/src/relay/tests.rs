@@ -47,20 +47,14 @@ impl Bed {
     async fn run(&self) -> RunId {
         let task = NewTask { name: "load".to_owned(), ..NewTask::default() };
         let run = NewRun {
-            id: RunId::from_parts(self.clock.now(), tidemill_dag::time::Chance::bits(&*self.chance)),
-            pipeline: "daily".to_owned(),
-            version: VersionId("v1".to_owned()),
-            trigger: TriggerKind::Cron,
-            trigger_key: None,
-            trigger_data: serde_json::json!({}),
-            params: serde_json::json!({}),
-            interval: None,
             concurrency: Concurrency { on_overlap: OnOverlap::Allow, ..Concurrency::default() },
-            started_by: None,
-            rerun_of: None,
-            priority: Default::default(),
             tasks: vec![task],
-            bounds: tidemill_store::Bounds::default(),
+            ..NewRun::new(
+                RunId::from_parts(self.clock.now(), tidemill_dag::time::Chance::bits(&*self.chance)),
+                "daily",
+                VersionId("v1".to_owned()),
+                TriggerKind::Cron,
+            )
         };
         let run = self.store.create_run(run).await.expect("a run").run;
         self.clock.advance(Duration::from_millis(250));

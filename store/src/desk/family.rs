@@ -3,14 +3,14 @@
 
 use tidemill_dag::{
     id::{RunId, TaskKey},
-    state::{Event, RunEvent},
+    state::{Event, RunEvent, RunState},
     time::Timestamp,
 };
 
 use super::Desk;
 use crate::{
     StoreError,
-    db::{Columns, Row, tried},
+    db::{Columns, Row, Tx, tried},
     door::{After, Door, Ended},
 };
 
@@ -80,17 +80,19 @@ impl Desk {
     }
 
     async fn stop(&self, run: RunId, reason: &str) -> Result<After, StoreError> {
-        tried!(self.stop_once(run, reason).await)
+        tried!(self.stop_once(run, reason, RunState::is_finished).await)
     }
 
-    async fn stop_once(&self, run: RunId, reason: &str) -> Result<After, StoreError> {
+    /// Cancels a run, unless its state says that there is nothing to do.
+    pub(crate) async fn stop_once(
+        &self,
+        run: RunId,
+        reason: &str,
+        nothing_to_do: fn(RunState) -> bool,
+    ) -> Result<After, StoreError> {
         let mut tx = self.db.begin().await?;
-        let rows = tx.rows("find a run", PIPELINE, &[run.into()]).await?;
-        let pipeline: String = Columns::of(rows.first().ok_or(StoreError::NoRun(run))?, "runs").next("pipeline")?;
-        let mut door = Door::new(&mut tx, self.clock.now());
-        door.lock_pipeline(&pipeline).await?;
-        door.lock_runs([run].into()).await?;
-        if door.run(run)?.state.is_finished() {
+        let mut door = self.door_of(&mut tx, run).await?;
+        if nothing_to_do(door.run(run)?.state) {
             return Ok(After::default());
         }
         door.move_run(run, RunEvent::Cancel, Some(reason))?;
@@ -98,6 +100,17 @@ impl Desk {
         let after = door.write().await?;
         tx.commit().await?;
         Ok(after)
+    }
+
+    /// A door with a run and its pipeline locked, in that order of locks that all keep.
+    pub(crate) async fn door_of<'t>(&self, tx: &'t mut Tx, run: RunId) -> Result<Door<'t>, StoreError> {
+        let rows = tx.rows("find a run", PIPELINE, &[run.into()]).await?;
+        let row = rows.first().ok_or(StoreError::NoRun(run))?;
+        let pipeline: String = Columns::of(row, "runs").next("pipeline")?;
+        let mut door = Door::new(tx, self.clock.now());
+        door.lock_pipeline(&pipeline).await?;
+        door.lock_runs([run].into()).await?;
+        Ok(door)
     }
 
     /// Stops runs whose time is over and runs whose parents are cancelled, and notes which are late. Returns how many were stopped.

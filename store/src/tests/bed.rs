@@ -7,15 +7,14 @@ use tempfile::TempDir;
 use tidemill_dag::{
     id::{Ordinal, RunId, TaskKey, Ticket, VersionId, WorkerId},
     invariants,
-    spec::Concurrency,
     state::{RunState, TaskState},
     time::{Chance, Clock, Timestamp},
 };
 use tidemill_testkit::{ManualClock, Postgres, SeededChance};
 
 use crate::{
-    Bounds, Claimed, InProcess, NewRun, NewTask, NewVersion, Outcome, Report, Store, TaskFailure, TaskRecord,
-    Transport, TriggerKind, Verdict,
+    Claimed, InProcess, NewRun, NewTask, NewVersion, Outcome, Report, Store, TaskFailure, TaskRecord, Transport,
+    TriggerKind, Verdict,
 };
 
 pub const LEASE: Duration = Duration::from_secs(6);
@@ -82,20 +81,14 @@ impl Bed {
             ..NewTask::default()
         };
         NewRun {
-            id: RunId::from_parts(self.clock.now(), self.chance.bits()),
-            pipeline: PIPELINE.to_owned(),
-            version: VersionId(format!("version-of-{PIPELINE}")),
-            trigger: TriggerKind::Manual,
-            trigger_key: None,
-            trigger_data: json!({}),
             params: json!({ "day": "2026-05-28" }),
-            interval: None,
-            concurrency: Concurrency::default(),
-            started_by: None,
-            rerun_of: None,
-            priority: Default::default(),
             tasks: needs.iter().enumerate().map(task).collect(),
-            bounds: Bounds::default(),
+            ..NewRun::new(
+                RunId::from_parts(self.clock.now(), self.chance.bits()),
+                PIPELINE,
+                VersionId(format!("version-of-{PIPELINE}")),
+                TriggerKind::Manual,
+            )
         }
     }
 

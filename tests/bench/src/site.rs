@@ -12,9 +12,7 @@ use tidemill_dag::{
 };
 use tidemill_engine::{Engine, EngineConfig};
 use tidemill_scheduler::{Scheduler, Settings};
-use tidemill_store::{
-    NewRun, NewTask, NewVersion, Page, RunFilter, RunRecord, Store, Transport, TriggerKind, blobs::Folder,
-};
+use tidemill_store::{NewRun, NewVersion, Page, RunFilter, RunRecord, Store, Transport, TriggerKind, blobs::Folder};
 use tidemill_worker::{Wiring, Worker, WorkerConfig};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -109,22 +107,7 @@ impl Site {
 
     /// A run of a saved definition, ready to be created.
     pub fn new_run(&self, compiled: &Compiled) -> NewRun {
-        NewRun {
-            id: RunId::from_parts(self.ambient.now(), self.ambient.bits()),
-            pipeline: compiled.pipeline.pipeline.clone(),
-            version: compiled.version.clone(),
-            trigger: TriggerKind::Api,
-            trigger_key: None,
-            trigger_data: json!({}),
-            params: json!({}),
-            interval: None,
-            concurrency: compiled.pipeline.concurrency.clone(),
-            started_by: None,
-            rerun_of: None,
-            priority: Default::default(),
-            tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
-            bounds: tidemill_store::Bounds::of(&compiled.pipeline),
-        }
+        NewRun::of(RunId::from_parts(self.ambient.now(), self.ambient.bits()), compiled, TriggerKind::Api)
     }
 
     /// Starts a run and waits until its last row is written.

@@ -105,11 +105,6 @@ impl Kind {
         self != Self::DiskFull || (site.cluster.postgres.disk().is_some() && site.spare.disk().is_some())
     }
 
-    /// Whether it is about data sets in S3. All others keep them in a folder: a host whose clock is an hour off is turned away by S3.
-    pub const fn is_about_s3(self) -> bool {
-        matches!(self, Self::S3Busy | Self::S3Cuts)
-    }
-
     /// Whether at least one attempt is lost, whatever the machine does.
     pub const fn surely_loses(self) -> bool {
         matches!(self, Self::KillWorker | Self::StopWorker)
@@ -326,16 +321,15 @@ async fn fill_disk(site: &Site, dice: &Dice) {
 
 /// For some seconds, and until it has hit something.
 async fn storm(site: &Site, dice: &Dice, storm: Storm) {
-    let blobs = site.blobs.as_ref().expect("the fault is played where data sets are in S3");
-    let before = blobs.struck();
-    blobs.storm(Some(storm));
+    let before = site.blobs.struck();
+    site.blobs.storm(Some(storm));
     tokio::time::sleep(dice.millis(1_000, 3_000)).await;
     let since = Instant::now();
-    while blobs.struck() < before + 3 {
+    while site.blobs.struck() < before + 3 {
         assert!(since.elapsed() < Duration::from_secs(60), "nobody writes or reads data sets");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    blobs.storm(None);
+    site.blobs.storm(None);
 }
 
 async fn drain_busy(site: &mut Site) -> RunId {

@@ -47,40 +47,30 @@ impl Plan {
 
 /// Plays a plan. What goes wrong is in the results.
 pub async fn play(plan: &Plan) -> Vec<Result> {
+    let mut site = Site::start(plan.seed).await;
     let mut results = Vec::new();
     let mut seed = plan.seed;
-    for in_s3 in [false, true] {
-        let faults: Vec<Fault> = plan.faults().into_iter().filter(|fault| fault.kind.is_about_s3() == in_s3).collect();
-        if faults.is_empty() {
-            continue;
-        }
-        let mut site = Site::start(seed, in_s3).await;
-        for _ in 0..plan.batches {
-            for fault in faults.iter().filter(|fault| fault.kind.is_possible(&site)).copied().collect::<Vec<_>>() {
-                results.push(play_one(&mut site, fault, seed, plan.runs).await);
-                seed += 1;
+    for _ in 0..plan.batches {
+        for fault in plan.faults().into_iter().filter(|fault| fault.kind.is_possible(&site)).collect::<Vec<_>>() {
+            let since = Instant::now();
+            let result = batch::play(&mut site, fault, seed, plan.runs).await;
+            println!(
+                "timed: chaos, {}: {} runs in {:.1} s, seed {seed}{}",
+                fault.name,
+                result.runs,
+                since.elapsed().as_secs_f64(),
+                if result.wrong.is_empty() { "" } else { " WRONG" },
+            );
+            for wrong in &result.wrong {
+                println!("  seed {seed}, {}: {wrong}", fault.name);
             }
+            if !result.wrong.is_empty() {
+                site.keep_logs();
+            }
+            results.push(result);
+            seed += 1;
         }
-        tokio::task::block_in_place(|| site.stop());
     }
+    tokio::task::block_in_place(|| site.stop());
     results
-}
-
-async fn play_one(site: &mut Site, fault: Fault, seed: u64, runs: usize) -> Result {
-    let since = Instant::now();
-    let result = batch::play(site, fault, seed, runs).await;
-    println!(
-        "timed: chaos, {}: {} runs in {:.1} s, seed {seed}{}",
-        fault.name,
-        result.runs,
-        since.elapsed().as_secs_f64(),
-        if result.wrong.is_empty() { "" } else { " WRONG" },
-    );
-    for wrong in &result.wrong {
-        println!("  seed {seed}, {}: {wrong}", fault.name);
-    }
-    if !result.wrong.is_empty() {
-        site.keep_logs();
-    }
-    result
 }

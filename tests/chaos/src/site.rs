@@ -11,7 +11,7 @@ use tidemill_dag::{
     time::{Chance, Clock, Timestamp},
 };
 use tidemill_store::{
-    NewRun, NewTask, NewVersion, Store, StoreError, TriggerKind,
+    NewRun, NewVersion, Store, StoreError, TriggerKind,
     transport::redis::{RedisOptions, RedisTransport},
 };
 use tidemill_stories::cluster::{Cluster, Part};
@@ -46,8 +46,8 @@ pub struct Site {
     pub cluster: Cluster,
     /// The PostgreSQL that takes over when the cluster's is gone.
     pub spare: Postgres,
-    /// Where data sets are, unless they are in a folder.
-    pub blobs: Option<S3Server>,
+    /// Where data sets are.
+    pub blobs: S3Server,
     /// A view of the state, as another process has it.
     pub store: Store,
     /// A way into the queues.
@@ -80,18 +80,15 @@ impl Chance for Dice {
 }
 
 impl Site {
-    /// Starts the servers, three workers and two schedulers; data sets are in S3 or in a folder.
-    pub async fn start(seed: u64, in_s3: bool) -> Self {
-        let blobs = in_s3.then(|| S3Server::start(Conditions::Kept));
-        let section = |server: &S3Server| {
-            format!(
-                "blobs: {{kind: s3, bucket: {}, endpoint: \"{}\", access_key: {}, secret_key: \"${{env:{SECRET}}}\"}}\n",
-                S3Server::BUCKET,
-                server.endpoint(),
-                S3Server::KEYS.0
-            )
-        };
-        let settings = format!("{SETTINGS}{}", blobs.as_ref().map(section).unwrap_or_default());
+    /// Starts the servers, three workers and two schedulers.
+    pub async fn start(seed: u64) -> Self {
+        let blobs = S3Server::start(Conditions::Kept);
+        let settings = format!(
+            "{SETTINGS}blobs: {{kind: s3, bucket: {}, endpoint: \"{}\", access_key: {}, secret_key: \"${{env:{SECRET}}}\"}}\n",
+            S3Server::BUCKET,
+            blobs.endpoint(),
+            S3Server::KEYS.0
+        );
         let postgres = Postgres::start_small(CONNECTIONS).expect("a PostgreSQL");
         let spare = Postgres::spare_small(CONNECTIONS).expect("a PostgreSQL");
         let mut cluster = Cluster::over(postgres, &settings).await;
@@ -256,22 +253,8 @@ pub struct Creator {
 impl Creator {
     /// Creates the run of a key, and asks again while the answer does not come; the key makes it one run.
     pub async fn run(&self, compiled: &Compiled, key: String) -> RunId {
-        let run = NewRun {
-            id: RunId::from_parts(self.store.clock().now(), self.chance.bits()),
-            pipeline: compiled.pipeline.pipeline.clone(),
-            version: compiled.version.clone(),
-            trigger: TriggerKind::Api,
-            trigger_key: Some(key),
-            trigger_data: json!({}),
-            params: json!({}),
-            interval: None,
-            concurrency: compiled.pipeline.concurrency.clone(),
-            started_by: None,
-            rerun_of: None,
-            priority: Default::default(),
-            tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
-            bounds: tidemill_store::Bounds::of(&compiled.pipeline),
-        };
+        let id = RunId::from_parts(self.store.clock().now(), self.chance.bits());
+        let run = NewRun { trigger_key: Some(key), ..NewRun::of(id, compiled, TriggerKind::Api) };
         loop {
             match self.store.create_run(run.clone()).await {
                 Ok(created) => return created.run,

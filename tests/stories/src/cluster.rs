@@ -89,20 +89,9 @@ impl Cluster {
     pub fn part_with(&self, args: &[&str], env: &[(&str, String)]) -> Part {
         let number = self.parts.fetch_add(1, Ordering::Relaxed);
         let log = self.folder().join(format!("{number}-{}.log", args[0]));
-        let stderr = File::create(&log).expect("a log");
         let mut command = self.command(args);
-        command.arg("--json").envs(env.iter().cloned()).stdout(Stdio::piped()).stderr(stderr);
-        let mut child = command.spawn().expect("the binary starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("piped");
-        let mut stdout = BufReader::new(stdout);
-        stdout.read_line(&mut line).expect("it says something");
-        let hello = serde_json::from_str(&line).unwrap_or_else(|error| {
-            // What is wrong is told in many lines.
-            let _ = stdout.read_to_string(&mut line);
-            panic!("{args:?} is not ready ({error}): {line}{}", std::fs::read_to_string(&log).unwrap_or_default())
-        });
-        Part { child, hello, log, token: None }
+        command.arg("--json").envs(env.iter().cloned());
+        Part::start(command, log)
     }
 
     /// Runs a command to its end; its standard output as JSON.
@@ -124,6 +113,33 @@ impl Cluster {
 }
 
 impl Part {
+    /// Starts a command that prints JSON, and waits until it says that it is ready.
+    pub fn start(mut command: Command, log: PathBuf) -> Self {
+        let stderr = File::create(&log).expect("a log");
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the binary starts");
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        stdout.read_line(&mut line).expect("it says something");
+        let hello = serde_json::from_str(&line).unwrap_or_else(|error| {
+            // What is wrong is told in many lines.
+            let _ = stdout.read_to_string(&mut line);
+            panic!("{command:?} is not ready ({error}): {line}{}", std::fs::read_to_string(&log).unwrap_or_default())
+        });
+        // Somebody reads what it prints, so that it never waits.
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(drop));
+        Self { child, hello, log, token: None }
+    }
+
+    /// The address it serves, with `http://`.
+    pub fn url(&self) -> &str {
+        self.hello["url"].as_str().expect("it serves")
+    }
+
+    /// The same without.
+    pub fn address(&self) -> &str {
+        self.url().trim_start_matches("http://")
+    }
+
     /// Its process id.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"))
@@ -165,7 +181,7 @@ impl Part {
 
     /// Sends an HTTP request to the address it said it serves; the status, and the body as JSON.
     pub fn http(&self, method: &str, path: &str, headers: &[&str], body: &str) -> (u16, Value) {
-        let address = self.hello["url"].as_str().expect("it serves").trim_start_matches("http://");
+        let address = self.address();
         let mut stream = TcpStream::connect(address).expect("connected");
         let mut extra: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
         extra += &self.token.as_ref().map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();

@@ -102,6 +102,13 @@ impl Project {
         command
     }
 
+    /// Starts a command that serves, on a port that is free, and waits until it does.
+    pub fn serve(&self, command: &str, env: &[(&str, &str)]) -> cluster::Part {
+        let mut serving = self.command(&[command, "--listen", "127.0.0.1:0", "--json"]);
+        serving.envs(env.iter().copied());
+        cluster::Part::start(serving, self.path().join(format!("{command}.log")))
+    }
+
     /// Runs a command to its end.
     pub fn run(&self, args: &[&str]) -> Said {
         Said::of(self.command(args).output().expect("the binary starts"))

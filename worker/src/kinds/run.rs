@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 use tidemill_dag::{
     id::RunId,
     params,
-    spec::{Pipeline, Priority, RunPipeline},
+    spec::{Pipeline, RunPipeline},
     state::RunState,
     template::{self, Context, Interval, RunFacts},
     time::Timestamp,
 };
-use tidemill_store::{Bounds, NewRun, NewTask, RunRecord, StoreError, TriggerKind};
+use tidemill_store::{Bounds, NewRun, RunRecord, StoreError, TriggerKind};
 
 use crate::{
     attempt::{Attempt, Done, facts_of},
@@ -110,20 +110,14 @@ async fn start(attempt: &Attempt<'_>, run: &RunPipeline, key: String) -> Result<
     })?;
     let parent = run.wait.then_some(claimed.ticket.task);
     let new = NewRun {
-        id: id(attempt.now(), &key),
-        pipeline: run.pipeline.clone(),
         version: version.id,
-        trigger: TriggerKind::Run,
-        trigger_key: Some(key),
+        trigger_key: Some(key.clone()),
         trigger_data: json!({ "run": claimed.run.id, "pipeline": claimed.run.pipeline, "task": claimed.name }),
         params: Value::Object(params),
         interval: claimed.run.interval,
-        concurrency: pipeline.concurrency.clone(),
         started_by: claimed.run.started_by.clone(),
-        rerun_of: None,
-        priority: Priority::default(),
-        tasks: loaded.compiled.plan.tasks.iter().map(NewTask::from).collect(),
         bounds: Bounds { parent, depth, ..Bounds::of(pipeline) },
+        ..NewRun::of(id(attempt.now(), &key), &loaded.compiled, TriggerKind::Run)
     };
     Ok(store.create_run(new).await?.run)
 }

@@ -18,7 +18,7 @@ use crate::auth::Caller;
 use crate::backfill::{self, BackfillError, BackfillOrder};
 use crate::input::Body;
 use crate::problem::Problem;
-use crate::routes::runs::idempotency_key;
+use crate::routes::runs::{KeyHeader, idempotency_key};
 use crate::view::IntervalView;
 
 /// So many intervals of a preview are told one by one.
@@ -38,7 +38,7 @@ pub(super) struct BackfillBody {
     to: String,
     /// Cut the range into pieces of this length, as in `1d`, instead of by the pipeline's schedule.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,9}(ms|s|m|h|d)$")]
     every: Option<Span>,
     /// Whether the newest goes first.
     #[serde(default)]
@@ -120,7 +120,7 @@ fn same(found: &BackfillRecord, new: &NewBackfill) -> bool {
 /// With `Idempotency-Key` one key makes one backfill: told again, it gives that one.
 #[utoipa::path(
     post, path = "/api/v1/backfills", operation_id = "create_backfill", tag = "backfills",
-    params(("idempotency-key" = Option<String>, Header, description = "1 to 200 visible ASCII characters that name the cause")),
+    params(KeyHeader),
     request_body = BackfillBody,
     responses(
         (status = 201, description = "The backfill; of a key that was used before, the one it made then", body = BackfillView, headers(

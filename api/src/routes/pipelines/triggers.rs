@@ -10,7 +10,7 @@ use tidemill_dag::schedule::Schedule;
 use tidemill_dag::spec::{Pipeline, Trigger, called, trigger_called};
 use tidemill_dag::time::Timestamp;
 use tidemill_store::ScheduleState;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Api;
 use crate::input::At;
@@ -91,6 +91,17 @@ fn index(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
+/// The parts of a schedule's address, for the document.
+#[derive(Debug, IntoParams)]
+#[into_params(names("name", "trigger"), parameter_in = Path)]
+#[expect(dead_code, reason = "it says what stands in the address; the address is read as two texts")]
+struct ScheduleAt(
+    /// The pipeline.
+    String,
+    /// The schedule's name, or its place among the triggers.
+    String,
+);
+
 async fn paused(api: &Api, (pipeline, text): (String, String), paused: bool) -> Result<Json<TriggerView>, Problem> {
     let definition = definition(api, &pipeline).await?;
     let missing =
@@ -105,10 +116,7 @@ async fn paused(api: &Api, (pipeline, text): (String, String), paused: bool) -> 
 /// Lets a schedule fire no more. What passes meanwhile is missed.
 #[utoipa::path(
     post, path = "/api/v1/pipelines/{name}/triggers/{trigger}/pause", operation_id = "pause_schedule", tag = "triggers",
-    params(
-        ("name" = String, Path, description = "The pipeline"),
-        ("trigger" = String, Path, description = "The schedule's name, or its place among the triggers"),
-    ),
+    params(ScheduleAt),
     responses(
         (status = 200, description = "The schedule as it is now", body = TriggerView),
         (status = 404, description = "No version of such a pipeline is active, or it has no such schedule"),
@@ -124,10 +132,7 @@ pub(super) async fn pause(
 /// Lets a paused schedule go on; its `catch_up` says what becomes of what passed.
 #[utoipa::path(
     post, path = "/api/v1/pipelines/{name}/triggers/{trigger}/resume", operation_id = "resume_schedule", tag = "triggers",
-    params(
-        ("name" = String, Path, description = "The pipeline"),
-        ("trigger" = String, Path, description = "The schedule's name, or its place among the triggers"),
-    ),
+    params(ScheduleAt),
     responses(
         (status = 200, description = "The schedule as it is now", body = TriggerView),
         (status = 404, description = "No version of such a pipeline is active, or it has no such schedule"),

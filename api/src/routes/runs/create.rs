@@ -5,7 +5,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tidemill_store::TriggerKind;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Api;
 use crate::auth::Caller;
@@ -30,7 +30,7 @@ pub(super) struct CreateBody {
 /// With `Idempotency-Key` one key makes one run: told again, it gives that run.
 #[utoipa::path(
     post, path = "/api/v1/runs", operation_id = "create_run", tag = "runs",
-    params(("idempotency-key" = Option<String>, Header, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters that name the cause")),
+    params(KeyHeader),
     request_body = CreateBody,
     responses(
         (status = 201, description = "The run; of a key that was used before, the run it made then", body = RunView, headers(
@@ -66,6 +66,16 @@ pub(super) async fn start_run(
     let head =
         [("location", format!("/api/v1/runs/{}", created.run)), ("idempotent-replayed", created.existed.to_string())];
     Ok((StatusCode::CREATED, head, Json(run)).into_response())
+}
+
+/// The header of [`idempotency_key`], for the document.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it says what callers send; what they sent is read by `idempotency_key`")]
+pub(in crate::routes) struct KeyHeader {
+    /// 1 to 200 visible ASCII characters that name the cause.
+    #[param(rename = "idempotency-key", pattern = "^[!-~]{1,200}$")]
+    key: Option<String>,
 }
 
 pub(in crate::routes) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::create::start_run;
+use super::create::{KeyHeader, start_run};
 use crate::Api;
 use crate::auth::Caller;
 use crate::input::{At, Body};
@@ -27,7 +27,7 @@ pub(super) struct RunBody {
     post, path = "/api/v1/pipelines/{name}/runs", operation_id = "create_run_of", tag = "runs",
     params(
         ("name" = String, Path, description = "The pipeline"),
-        ("idempotency-key" = Option<String>, Header, pattern = "^[!-~]{1,200}$", description = "1 to 200 visible ASCII characters that name the cause"),
+        KeyHeader,
     ),
     request_body = RunBody,
     responses(

@@ -7,7 +7,7 @@ use tidemill_dag::rerun::Wanted;
 use tidemill_store::TriggerKind;
 use utoipa::ToSchema;
 
-use super::{idempotency_key, run_id};
+use super::{KeyHeader, idempotency_key, run_id};
 use crate::Api;
 use crate::auth::Caller;
 use crate::input::{At, Body};
@@ -35,7 +35,7 @@ pub(super) struct RerunBody {
     post, path = "/api/v1/runs/{run}/rerun", operation_id = "rerun_run", tag = "runs",
     params(
         ("run" = String, Path, description = "The id of a run that has ended"),
-        ("idempotency-key" = Option<String>, Header, description = "1 to 200 visible ASCII characters that name the cause"),
+        KeyHeader,
     ),
     request_body = RerunBody,
     responses(

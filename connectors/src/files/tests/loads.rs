@@ -88,6 +88,34 @@ async fn parts_and_a_manifest_are_all_that_stays() {
     assert_eq!(parts, 1);
 }
 
+/// Whoever looks while another one makes the table finds it free or made by a load, never somebody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_loads_of_a_table_do_not_take_each_other_for_strangers() {
+    use super::super::{config::TableConfig, find::Root, load::target};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    const TABLES: usize = 60;
+    let place = Place::new();
+    let connection = place.connect();
+    let root = Root { path: place.path(""), shown: "data".into() };
+    let made = Arc::new(AtomicUsize::new(0));
+    let looking = {
+        let made = Arc::clone(&made);
+        tokio::task::spawn_blocking(move || {
+            let mut looks = 0;
+            while let now @ ..TABLES = made.load(Ordering::Relaxed) {
+                target(&root, &format!("t{now}"), &TableConfig::default()).expect("it is free, or ours");
+                looks += 1;
+            }
+            looks
+        })
+    };
+    for n in 0..TABLES {
+        load(&*connection, request(&format!("t{n}"), "one", LoadMode::Append), 0..10).await.expect("a receipt");
+        made.store(n + 1, Ordering::Relaxed);
+    }
+    assert!(looking.await.expect("it looked on") >= TABLES);
+}
+
 #[tokio::test]
 async fn what_a_killed_writer_left_is_removed_and_never_seen() {
     let place = Place::new();

@@ -2,10 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tidemill_stories::Project;
 use tidemill_testkit::ClickHouseServer;
@@ -69,28 +66,18 @@ fn every_call_is_on_record() {
     for telemetry in ["", place.as_str()] {
         let project = Project::examples();
         let file = project.path().join("tidemill.yaml");
-        let gateway = format!(
+        let section = format!(
             "gateway:\n  providers:\n    up: {{kind: compatible, url: \"{}\"}}\n  deployments:\n    m: {{provider: up, model: m-1}}\n  prices:\n    - {{model: m-1, input: 1, output: 2}}\n",
             model()
         );
-        let settings = std::fs::read_to_string(&file).expect("settings") + &gateway + telemetry;
+        let settings = std::fs::read_to_string(&file).expect("settings") + &section + telemetry;
         std::fs::write(&file, settings).expect("settings");
-        let mut child = project
-            .command(&["gateway", "--listen", "127.0.0.1:0", "--json"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the binary starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where");
-        let said: Value = serde_json::from_str(&line).expect("JSON");
-        let address = said["url"].as_str().expect("an address").replace("http://", "");
+        let gateway = project.serve("gateway", &[]);
         for number in 0..20 {
-            assert!(ask(&address, "m", number % 2 == 0).contains("Hello"));
+            assert!(ask(gateway.address(), "m", number % 2 == 0).contains("Hello"));
         }
-        assert!(ask(&address, "nobody", false).contains("TM1105"));
-        kill(Pid::from_raw(child.id().try_into().expect("an id")), Signal::SIGTERM).expect("it runs");
-        assert!(child.wait().expect("it ends").success());
+        assert!(ask(gateway.address(), "nobody", false).contains("TM1105"));
+        assert_eq!(gateway.stop(), 0);
         let stats = project.run(&["stats", "--models", "--json"]).ok().json();
         // 12 tokens at 1 and 3 tokens at 2 for each million, twenty times.
         let expected = json!([

@@ -1,10 +1,10 @@
 //! What leaves the platform, met by real readers: records in ClickHouse under the dashboard's own queries, metrics, events
 //! in Kafka, and the charts.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -94,27 +94,17 @@ fn without_a_server_the_same_records_are_in_a_file() {
 fn a_server_shows_its_metrics() {
     let project = Project::examples();
     project.run(&["run", "pipelines/flights_per_carrier.yaml"]).ok();
-    let mut child = project
-        .command(&["dev", "--listen", "127.0.0.1:0", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary starts");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where");
-    let said: Value = serde_json::from_str(&line).expect("JSON");
-    let address = said["url"].as_str().expect("an address").replace("http://", "");
+    let server = project.serve("dev", &[]);
     let since = Instant::now();
     let text = loop {
-        let (status, text) = http(&address, "GET", "/metrics", "");
+        let (status, text) = http(server.address(), "GET", "/metrics", "");
         assert_eq!(status, 200);
         if text.contains("tidemill_run_duration_seconds_count") {
             break text;
         }
         assert!(since.elapsed() < Duration::from_secs(60), "the run never shows:\n{text}");
     };
-    child.kill().expect("it runs");
-    child.wait().expect("it ends");
+    server.kill();
     for part in
         ["tidemill_database_up 1", "tidemill_tasks{state=\"ready\"} 0", "tidemill_events_behind{sink=\"records\"}"]
     {
@@ -286,13 +276,7 @@ fn a_server_tells_kafka_and_webhooks() {
         kafka.address()
     );
     add(&project, &section);
-    let mut child = project
-        .command(&["dev", "--listen", "127.0.0.1:0", "--json"])
-        .env(SECRET, "a-secret-of-the-story")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary starts");
+    let server = project.serve("dev", &[(SECRET, "a-secret-of-the-story")]);
     let since = Instant::now();
     let sinks = |wanted: &dyn Fn(&[Value]) -> bool| loop {
         let all = project.run(&["events", "--json"]).ok().json();
@@ -309,7 +293,6 @@ fn a_server_tells_kafka_and_webhooks() {
     assert!(text.contains("tidemill-signature: t=") && text.contains("\"type\":\"run.succeeded\""), "{text}");
     let all = sinks(&|all| all.iter().all(|sink| sink["behind"] == 0));
     assert!(all.iter().all(|sink| sink["failures"] == 0), "the broker has acknowledged everything: {all:?}");
-    child.kill().expect("it runs");
-    child.wait().expect("it ends");
+    server.kill();
     assert_eq!(project.run(&["events", "--lost", "--json"]).ok().json(), json!([]));
 }

@@ -1,13 +1,7 @@
 //! People are asked, and the past is run again: through the binary, with a server that nobody restarts.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Stdio},
-    time::{Duration, Instant},
-};
-
 use serde_json::Value;
-use tidemill_stories::Project;
+use tidemill_stories::{Project, cluster::until};
 
 const AGREED: &str = "pipeline: agreed
 tasks:
@@ -41,39 +35,6 @@ tasks:
   after: {shell: {command: 'echo after'}, needs: [work]}
 ";
 
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(start.elapsed() < Duration::from_secs(120), "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn serve(project: &Project) -> Server {
-    let mut child = project
-        .command(&["dev", "--listen", "127.0.0.1:0", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    lines.next().expect("a line").expect("text");
-    std::thread::spawn(move || lines.for_each(drop));
-    Server(child)
-}
-
 fn project(definitions: &[(&str, &str)]) -> Project {
     let project = Project::examples();
     for (name, text) in definitions {
@@ -103,7 +64,7 @@ fn task(project: &Project, run: &str, name: &str) -> Value {
 #[test]
 fn four_eyes_let_a_task_go_on_and_silence_skips_it() {
     let project = project(&[("agreed", AGREED), ("silent", SILENT)]);
-    let _server = serve(&project);
+    let _server = project.serve("dev", &[]);
     applied(&project, "agreed");
     applied(&project, "silent");
     let run = start(&project, "agreed", "ann");
@@ -147,7 +108,7 @@ fn four_eyes_let_a_task_go_on_and_silence_skips_it() {
 #[test]
 fn a_backfill_is_previewed_paused_finished_and_its_failure_repeated() {
     let project = project(&[("by_day", DAILY)]);
-    let _server = serve(&project);
+    let _server = project.serve("dev", &[]);
     applied(&project, "by_day");
     let create = |more: &[&str]| {
         let args =

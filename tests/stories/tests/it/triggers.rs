@@ -1,37 +1,12 @@
 //! A signed webhook, told a thousand times, makes one run; the load of that run wakes the pipeline that watches its table;
 //! and a schedule can be paused. All through the binary, with a sender that is not ours.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Stdio},
-    time::{Duration, Instant},
-};
-
 use serde_json::Value;
 use tidemill_stories::{
     Project,
+    cluster::until,
     shop::{SECRET, tell},
 };
-
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(start.elapsed() < Duration::from_secs(120), "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
 
 fn runs(project: &Project, pipeline: &str) -> Vec<Value> {
     let runs = project.run(&["runs", "--pipeline", pipeline, "--json"]).ok().json();
@@ -48,23 +23,10 @@ fn succeeded(project: &Project, pipeline: &str, count: usize) {
 #[test]
 fn a_webhook_makes_one_run_and_its_load_wakes_the_next() {
     let project = Project::examples();
-    let mut child = project
-        .command(&["dev", "--listen", "127.0.0.1:0", "--json"])
-        .env("ORDER_EVENTS_SECRET", SECRET)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    let _server = Server(child);
-    let hello = lines.next().expect("a line").expect("text");
-    let hello: Value = serde_json::from_str(&hello).unwrap_or_else(|error| panic!("{error}: {hello}"));
-    let url = format!("{}/hooks/order_events/shop", hello["url"].as_str().expect("a URL"));
+    let server = project.serve("dev", &[("ORDER_EVENTS_SECRET", SECRET)]);
+    let url = format!("{}/hooks/order_events/shop", server.url());
     // Definitions are applied in the order of their names.
-    let applied = lines.by_ref().map_while(Result::ok).any(|line| line.contains("order_news"));
-    assert!(applied, "the server ended");
-    // Somebody reads what the server prints, so that it never waits.
-    std::thread::spawn(move || lines.for_each(drop));
+    until("every definition is applied", || (project.run(&["versions", "order_news"]).code == 0).then_some(()));
     assert_eq!(tell(&url, SECRET, "first", 1)[0][0], 202);
     succeeded(&project, "order_events", 1);
 

@@ -12,8 +12,8 @@ use tidemill_dag::{
     time::{Chance, Clock},
 };
 use tidemill_store::{
-    Bounds, NewPool, NewRun, NewTask, NewVersion, Outcome, Report, Store, StoreError, TaskFailure, Transport,
-    TransportError, TriggerKind,
+    NewPool, NewRun, NewTask, NewVersion, Outcome, Report, Store, StoreError, TaskFailure, Transport, TransportError,
+    TriggerKind,
 };
 
 use super::{
@@ -98,20 +98,15 @@ impl Real {
             ..NewTask::default()
         });
         NewRun {
-            id: RunId::from_parts(self.wire.now(), self.wire.bits()),
-            pipeline: pipeline.name.clone(),
-            version: version(pipeline),
-            trigger: TriggerKind::Api,
             trigger_key: order.key.clone(),
-            trigger_data: json!({}),
-            params: json!({}),
-            interval: None,
             concurrency: pipeline.concurrency.clone(),
-            started_by: None,
-            rerun_of: None,
-            priority: Default::default(),
             tasks: tasks.collect(),
-            bounds: Bounds::default(),
+            ..NewRun::new(
+                RunId::from_parts(self.wire.now(), self.wire.bits()),
+                &pipeline.name,
+                version(pipeline),
+                TriggerKind::Api,
+            )
         }
     }
 }

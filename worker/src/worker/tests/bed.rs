@@ -18,8 +18,7 @@ use tidemill_dag::{
 };
 use tidemill_engine::{Engine, EngineConfig};
 use tidemill_store::{
-    Bounds, InProcess, LogQuery, NewRun, NewTask, NewVersion, RunRecord, Store, StoredLine, TaskRecord, TriggerKind,
-    blobs::Folder,
+    InProcess, LogQuery, NewRun, NewVersion, RunRecord, Store, StoredLine, TaskRecord, TriggerKind, blobs::Folder,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -136,7 +135,6 @@ impl Bed {
 
     /// The same with parameters.
     pub async fn create_with(&self, compiled: &Compiled, given: &Value) -> RunId {
-        let pipeline = compiled.pipeline.pipeline.clone();
         self.save(compiled).await;
         let params: Map<String, Value> = compiled
             .pipeline
@@ -147,20 +145,8 @@ impl Bed {
             })
             .collect();
         let new = NewRun {
-            id: RunId::from_parts(RealClock.now(), self.chance.bits()),
-            pipeline,
-            version: compiled.version.clone(),
-            trigger: TriggerKind::Manual,
-            trigger_key: None,
-            trigger_data: json!({}),
             params: Value::Object(params),
-            interval: None,
-            concurrency: compiled.pipeline.concurrency.clone(),
-            started_by: None,
-            rerun_of: None,
-            priority: Default::default(),
-            tasks: compiled.plan.tasks.iter().map(NewTask::from).collect(),
-            bounds: Bounds::of(&compiled.pipeline),
+            ..NewRun::of(RunId::from_parts(RealClock.now(), self.chance.bits()), compiled, TriggerKind::Manual)
         };
         self.store.create_run(new).await.expect("a run").run
     }
