@@ -4,8 +4,9 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::Number;
 use tidemill_dag::codes::{tm09, tm13};
 use utoipa::IntoParams;
 
@@ -91,6 +92,25 @@ fn expect_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
         .help(format!("send it with the header `content-type: {}`", types[0])))
 }
 
+/// A whole number as JSON Schema means it: `5.0` is one.
+fn whole(number: &Number) -> Option<u32> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is compared with what it was")]
+    let of = |float: f64| (f64::from(float as u32) == float).then_some(float as u32);
+    number.as_u64().map_or_else(|| number.as_f64().and_then(of), |number| u32::try_from(number).ok())
+}
+
+/// Reads a [`whole`] number.
+pub fn count<'de, D: Deserializer<'de>>(input: D) -> Result<u32, D::Error> {
+    let number = Number::deserialize(input)?;
+    whole(&number).ok_or_else(|| D::Error::custom(format!("{number} is not a whole number from 0 to {}", u32::MAX)))
+}
+
+/// The same where it may be absent or `null`.
+pub fn some_count<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u32>, D::Error> {
+    let number = Option::<Number>::deserialize(input)?;
+    number.map(|number| count(number).map_err(D::Error::custom)).transpose()
+}
+
 /// How many entries one page may have.
 pub const MAX_PAGE: u32 = 1_000;
 
@@ -118,4 +138,24 @@ pub fn page(limit: Option<u32>) -> Result<u32, Problem> {
 pub fn next<T>(rows: &[T], limit: u32, cursor: impl FnOnce(&T) -> String) -> Option<String> {
     let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     rows.last().filter(|_| full).map(cursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whole_numbers_may_be_written_with_a_point() {
+        for (given, expected) in
+            [(json!(5), Some(5)), (json!(5.0), Some(5)), (json!(4_294_967_295_u64), Some(u32::MAX))]
+        {
+            assert_eq!(count(given).ok(), expected);
+        }
+        for wrong in [json!(-1), json!(1.5), json!(1e30), json!(4_294_967_296_u64), json!("5"), json!(null)] {
+            assert!(count(&wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((some_count(json!(null)).ok(), some_count(json!(2.0)).ok()), (Some(None), Some(Some(2))));
+    }
 }

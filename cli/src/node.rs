@@ -215,7 +215,7 @@ fn worker_config(project: &Project, role: Role, me: WorkerId) -> WorkerConfig {
 pub async fn blobs(project: &Project) -> Result<Arc<dyn Blobs>, CliError> {
     let section = &project.config.blobs;
     match section.kind {
-        BlobsKind::S3 => Ok(Arc::new(S3::open(section.s3()?, clock::clock()).await?)),
+        BlobsKind::S3 => Ok(Arc::new(S3::open(section.s3()?).await?)),
         BlobsKind::Folder => {
             let path =
                 section.path.as_ref().map_or_else(|| project.state.blobs.clone(), |path| project.root.join(path));

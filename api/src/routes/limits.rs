@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::needs;
 use crate::Api;
 use crate::auth::Role;
-use crate::input::{At, Body};
+use crate::input::{At, Body, count, some_count};
 use crate::problem::Problem;
 use crate::view::PipelineView;
 
@@ -137,6 +137,7 @@ async fn pool(State(api): State<Api>, At(name): At<String>) -> Result<Json<PoolD
 #[serde(deny_unknown_fields)]
 struct PoolBody {
     /// How many slots there are; with 0 nothing of it starts.
+    #[serde(deserialize_with = "count")]
     slots: u32,
     /// What it is for; what was said before if left out.
     #[serde(default)]
@@ -216,7 +217,7 @@ async fn tenants(State(api): State<Api>) -> Result<Json<TenantList>, Problem> {
 #[serde(deny_unknown_fields)]
 struct TenantBody {
     /// How many of its tasks may run at once; null takes the limit away.
-    #[serde(deserialize_with = "Option::deserialize")]
+    #[serde(deserialize_with = "some_count")]
     #[schema(required = true)]
     max_tasks: Option<u32>,
 }

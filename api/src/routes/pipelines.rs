@@ -79,8 +79,9 @@ fn believed(tag: &str) -> Result<Expected, Problem> {
     }
     let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
     let version = version.filter(|version| !version.is_empty() && !version.contains('"'));
+    // Whatever it says, no version is known to be what it says.
     version.map(|version| Expected::Version(VersionId(version.to_owned()))).ok_or_else(|| {
-        Problem::bad_request("`If-Match` is one version in quotes, or `*`")
+        Problem::new(StatusCode::PRECONDITION_FAILED, tm13::STALE, "`If-Match` is one version in quotes, or `*`")
             .help("send the `ETag` of GET /api/v1/pipelines/{name} as it is")
     })
 }

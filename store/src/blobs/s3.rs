@@ -3,7 +3,6 @@
 //! Requests that fail for a passing reason are repeated by the client itself; a body that breaks off is fetched on from
 //! where it broke. Every byte that is sent carries a CRC-32 that the server checks.
 
-mod clock;
 mod connect;
 mod fault;
 mod upload;
@@ -18,7 +17,6 @@ use aws_sdk_s3::{
     primitives::{ByteStream, DateTime},
     types::{Delete, ObjectIdentifier},
 };
-use aws_smithy_async::time::TimeSource;
 use bytes::{Bytes, BytesMut};
 use futures::{
     StreamExt,
@@ -27,7 +25,6 @@ use futures::{
 use tidemill_dag::time::Timestamp;
 
 use super::{BlobError, BlobInfo, BlobWriter, Blobs, check_name};
-use clock::SigningClock;
 pub use connect::{Keys, S3Config, S3Error};
 use fault::{failed, is_missing, status};
 use upload::Upload;
@@ -46,8 +43,6 @@ pub struct S3(Arc<Place>);
 /// What all handles to a bucket share.
 struct Place {
     client: Client,
-    /// What its requests are signed with.
-    clock: SigningClock,
     bucket: String,
     /// Empty, or ends with `/`.
     prefix: String,
@@ -323,10 +318,7 @@ impl Blobs for S3 {
 
     async fn presigned(&self, name: &str, valid: Duration) -> Result<Option<String>, BlobError> {
         let key = self.0.key(name)?;
-        let valid = PresigningConfig::builder()
-            .start_time(self.0.clock.now())
-            .expires_in(valid)
-            .build()
+        let valid = PresigningConfig::expires_in(valid)
             .map_err(|error| fault::odd("make a link to", name, &error.to_string()))?;
         let request = self.0.client.get_object().bucket(&self.0.bucket).key(key).presigned(valid).await;
         request.map(|request| Some(request.uri().to_owned())).map_err(failed("make a link to", name))

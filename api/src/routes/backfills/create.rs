@@ -16,7 +16,7 @@ use super::{BackfillView, reprocess};
 use crate::Api;
 use crate::auth::Caller;
 use crate::backfill::{self, BackfillError, BackfillOrder};
-use crate::input::Body;
+use crate::input::{Body, some_count};
 use crate::problem::Problem;
 use crate::routes::runs::{KeyHeader, idempotency_key};
 use crate::view::IntervalView;
@@ -45,7 +45,7 @@ pub(super) struct BackfillBody {
     #[schema(required = false)]
     newest_first: bool,
     /// How many runs at once; 1 if unset.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some_count")]
     #[schema(minimum = 1, maximum = 1000)]
     parallel: Option<u32>,
     /// Which stretches of time that were run before are run again.

@@ -1,13 +1,10 @@
 //! Blobs in a real S3 server, well and not so well.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidemill_dag::time::{Clock, Timestamp};
-use tidemill_testkit::{Conditions, ManualClock, S3Fault, S3Server};
+use tidemill_dag::time::Timestamp;
+use tidemill_testkit::{Conditions, S3Fault, S3Server};
 
 use crate::blobs::{BlobError, Blobs, Keys, S3, S3Config, S3Error, conformance};
 
@@ -23,14 +20,9 @@ fn config(server: &S3Server) -> S3Config {
     }
 }
 
-/// Months behind the server's, and it stands: whatever is tested here works with a wrong clock too.
-fn clock() -> Arc<dyn Clock> {
-    Arc::new(ManualClock::default())
-}
-
 async fn opened(conditions: Conditions) -> (S3Server, S3) {
     let server = S3Server::start(conditions);
-    let s3 = S3::open(config(&server), clock()).await.expect("it opens");
+    let s3 = S3::open(config(&server)).await.expect("it opens");
     (server, s3)
 }
 
@@ -48,7 +40,7 @@ async fn a_server_that_ignores_conditions_is_found_out_and_conforms() {
     let (server, s3) = opened(Conditions::Ignored).await;
     assert!(!s3.exclusive(), "the probe sees that conditions are ignored");
     conformance::run(&s3).await;
-    let again = S3::open(config(&server), clock()).await.expect("it opens again");
+    let again = S3::open(config(&server)).await.expect("it opens again");
     assert!(!again.exclusive());
 }
 
@@ -61,7 +53,7 @@ async fn a_bucket_belongs_to_who_came_first() {
 #[tokio::test]
 async fn prefixes_of_one_bucket_do_not_see_each_other() {
     let (server, s3) = opened(Conditions::Kept).await;
-    let other = S3::open(S3Config { prefix: String::new(), ..config(&server) }, clock()).await.expect("it opens");
+    let other = S3::open(S3Config { prefix: String::new(), ..config(&server) }).await.expect("it opens");
     s3.put("x", Bytes::from_static(b"ours")).await.expect("a blob");
     assert!(matches!(other.size("x").await, Err(BlobError::NotFound(_))));
     assert_eq!(other.size("some/where/x").await.expect("from above it is there"), 4);
@@ -206,7 +198,7 @@ async fn what_keeps_a_bucket_from_being_used_is_named() {
     let open = |change: fn(&mut S3Config)| {
         let mut config = config(&server);
         change(&mut config);
-        async { S3::open(config, clock()).await.map(drop).expect_err("it cannot be used") }
+        async { S3::open(config).await.map(drop).expect_err("it cannot be used") }
     };
     let wrong_key = open(|it| it.keys.as_mut().expect("keys").secret = "wrong-secret-value".to_owned()).await;
     assert!(matches!(wrong_key, S3Error::Denied { .. }), "{wrong_key:?}");

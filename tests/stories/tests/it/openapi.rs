@@ -74,6 +74,10 @@ fn ask(cluster: &Cluster, server: &Part, configuration: &str, about: &str) {
     command.args(["--no-color", "--continue-on-failure", "--request-timeout", "60"]);
     let said = Said::of(command.current_dir(cluster.folder()).output().expect("schemathesis is installed"));
     assert_eq!(said.code, 0, "{about}:\n{}{}", said.out, said.err);
-    let cases = said.out.lines().find(|line| line.contains(" generated")).unwrap_or_default().trim();
-    println!("counted: the API by schemathesis, {about}: {cases}");
+    let cases = said
+        .out
+        .lines()
+        .map(str::trim)
+        .find(|line| line.starts_with(|c: char| c.is_ascii_digit()) && line.contains(" generated"));
+    println!("counted: the API by schemathesis, {about}: {}", cases.unwrap_or_default());
 }
