@@ -254,6 +254,7 @@ fn speaker(caller: &Caller, body: AnswerBody) -> Result<Answer, Problem> {
         (status = 403, description = "Somebody else must answer"),
         (status = 404, description = "There is no such approval"),
         (status = 409, description = "The same person answered before, or the question is closed"),
+        (status = 422, description = "The call brings no token, and does not say who answers"),
     )
 )]
 async fn answer(

@@ -23,7 +23,7 @@ async fn two_people_answer_with_their_own_tokens() {
     assert_eq!((again.status, again.json()["code"].clone()), (StatusCode::CONFLICT, json!("TM1254")));
     let other = post("/api/v1/approvals/{approval}/answers", json!({"approve": true, "who": "run"}));
     let other = bed.send(&other, Some(&bed.tokens[2])).await;
-    assert_eq!(other.status, StatusCode::BAD_REQUEST, "nobody speaks for somebody else");
+    assert_eq!(other.status, StatusCode::FORBIDDEN, "nobody speaks for somebody else");
     bed.clock.advance(std::time::Duration::from_millis(5));
     let second = bed.send(&yes, Some(&bed.tokens[2])).await.json();
     assert_eq!(
