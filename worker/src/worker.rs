@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The first and the longest pause after the store or the transport failed.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+pub(crate) const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// Why a worker cannot start.
 #[derive(Debug, thiserror::Error)]

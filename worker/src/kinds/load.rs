@@ -13,6 +13,7 @@ use crate::{
     attempt::{Attempt, Done},
     error::{TaskError, chain},
     session::{Tables, connect},
+    worker::PAUSE,
 };
 
 /// Lets a load publish only while the store says that its attempt is the current one.
@@ -25,12 +26,16 @@ struct Fence {
 #[async_trait]
 impl CommitGuard for Fence {
     async fn may_commit(&self) -> bool {
-        match self.store.still_current(self.ticket, &self.worker).await {
-            Ok(current) => current,
-            Err(error) => {
-                // Not knowing is a no: the next attempt loads the same rows.
-                tracing::warn!(ticket = %self.ticket, error = %chain(&error), "a load is not published");
-                false
+        let mut pause = PAUSE.0;
+        loop {
+            match self.store.still_current(self.ticket, &self.worker).await {
+                Ok(current) => return current,
+                // Not knowing is no reason to give up what is still ours: the attempt ends with its lease.
+                Err(error) => {
+                    tracing::warn!(ticket = %self.ticket, error = %chain(&error), "a load waits to be published");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE.1);
+                }
             }
         }
     }

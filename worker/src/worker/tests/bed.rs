@@ -54,12 +54,17 @@ impl Bed {
     }
 
     pub async fn with(transport: InProcess) -> Self {
+        Self::over(transport, None).await
+    }
+
+    /// With its state in a database of its own, or in the one at an address.
+    pub async fn over(transport: InProcess, url: Option<String>) -> Self {
         let folder = TempDir::new().expect("a folder");
         for sub in ["data", "out"] {
             std::fs::create_dir(folder.path().join(sub)).expect("a folder");
         }
         let transport = Arc::new(transport);
-        let url = format!("sqlite:{}", folder.path().join("state.db").display());
+        let url = url.unwrap_or_else(|| format!("sqlite:{}", folder.path().join("state.db").display()));
         let store = Store::open(&url, Arc::new(RealClock), Arc::new(Counting::default()), transport.clone())
             .await
             .expect("a store");

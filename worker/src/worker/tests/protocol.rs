@@ -27,6 +27,7 @@ use tidemill_dag::{
     time::Timestamp,
 };
 use tidemill_store::{DEFAULT_QUEUE, InProcess, Transport};
+use tidemill_testkit::{Durability, Postgres};
 use tokio::sync::Semaphore;
 
 use super::bed::Bed;
@@ -96,9 +97,7 @@ impl Connection for Gate {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_zombie_neither_publishes_nor_reports() {
-    let mut bed = Bed::new().await;
+fn gate(bed: &mut Bed) -> Arc<Gate> {
     let gate = Arc::new(Gate {
         open: Semaphore::new(0),
         at_gate: Semaphore::new(0),
@@ -106,19 +105,49 @@ async fn a_zombie_neither_publishes_nor_reports() {
         published: Mutex::default(),
     });
     bed.wiring.connections.0.insert("gate".to_owned(), gate.clone());
-    // Its heartbeat is so slow that it learns nothing while this test runs.
-    let lease = Duration::from_secs(300);
-    let zombie = bed.start(WorkerConfig { lease, ..bed.config("zombie") });
-    let run = bed
-        .create(
-            r#"
+    gate
+}
+
+const THROUGH_THE_GATE: &str = "
 pipeline: z
 tasks:
   rows: {extract: {connection: gate, table: t}}
   put: {load: {input: rows, connection: gate, table: t}}
-"#,
-        )
-        .await;
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_waits_for_a_database_that_is_away() {
+    let postgres = Postgres::start(Durability::Lost).expect("a PostgreSQL");
+    let url = postgres.fresh().await.expect("a database");
+    let mut bed = Bed::over(InProcess::new(), Some(url)).await;
+    let gate = gate(&mut bed);
+    let worker = bed.start(WorkerConfig { lease: Duration::from_secs(300), ..bed.config("w") });
+    let run = bed.create(THROUGH_THE_GATE).await;
+    gate.at_gate.acquire().await.expect("the load stands at the gate").forget();
+    postgres.stop();
+    gate.open.add_permits(1);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(gate.published.lock().expect("a lock").is_empty(), "nobody can say that it may");
+    postgres.again().expect("it comes back");
+    let since = Instant::now();
+    // The bed's own questions meet the connections that broke.
+    while !bed.store.run(run).await.is_ok_and(|record| record.state.is_finished()) {
+        assert!(since.elapsed() < Duration::from_secs(60), "the run does not end");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(bed.store.run(run).await.expect("the run").state, RunState::Succeeded);
+    assert_eq!(*gate.published.lock().expect("a lock"), [1], "the first attempt published");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zombie_neither_publishes_nor_reports() {
+    let mut bed = Bed::new().await;
+    let gate = gate(&mut bed);
+    // Its heartbeat is so slow that it learns nothing while this test runs.
+    let lease = Duration::from_secs(300);
+    let zombie = bed.start(WorkerConfig { lease, ..bed.config("zombie") });
+    let run = bed.create(THROUGH_THE_GATE).await;
     gate.at_gate.acquire().await.expect("the zombie stands at the gate").forget();
     assert_eq!(bed.store.expire_owner(&WorkerId("zombie".to_owned())).await.expect("an end"), 1);
     let heir = bed.worker("heir");
