@@ -38,6 +38,17 @@ pub(crate) fn nearest(
     (problems, good)
 }
 
+/// From here on one word may have been meant by the other.
+const ALIKE: f64 = 0.9;
+
+/// How alike two spellings are, from 0 to 1. One wrong letter may be anywhere in a word, which Jaro and Winkler's measure forgives
+/// at the end only.
+fn alike(word: &str, known: &str) -> f64 {
+    let measure = strsim::jaro_winkler(word, known);
+    let one_slip = known.chars().count() > 4 && strsim::damerau_levenshtein(word, known) == 1;
+    if one_slip { measure.max(ALIKE) } else { measure }
+}
+
 /// Words spelled like the unknown one.
 fn with_similar(mut problem: Problem, vocabulary: &[String]) -> Problem {
     if problem.code != codes::UNKNOWN_WORDS || !problem.choices.is_empty() || problem.words.chars().count() < 4 {
@@ -49,7 +60,7 @@ fn with_similar(mut problem: Problem, vocabulary: &[String]) -> Problem {
     }
     let known = vocabulary.iter().map(String::as_str).chain(KEYWORDS);
     let mut near: Vec<(f64, &str)> =
-        known.map(|k| (strsim::jaro_winkler(&word, &k.to_lowercase()), k)).filter(|(score, _)| *score >= 0.9).collect();
+        known.map(|k| (alike(&word, &k.to_lowercase()), k)).filter(|(score, _)| *score >= ALIKE).collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     near.dedup_by(|a, b| a.1 == b.1);
     problem.choices = near.into_iter().take(3).map(|(_, word)| word.to_owned()).collect();

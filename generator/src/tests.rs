@@ -129,6 +129,7 @@ fn misspelled_words_find_the_right_ones() {
         ("average departure delay per carier", "carrier"),
         ("number of flihgts per carrier", "flights"),
         ("number of flights per manufactuer", "manufacturer"),
+        ("avarage departure delay per carrier", "average"),
     ] {
         let refusal = refused(request);
         assert!(
