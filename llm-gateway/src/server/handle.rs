@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -23,6 +23,9 @@ use crate::wire::openai;
 
 /// A request's body must be here after this.
 const BODY: Duration = Duration::from_secs(60);
+
+/// What is too large to be taken is read on for so long, to be thrown away.
+const DISCARD: Duration = Duration::from_secs(5);
 
 /// Answers whatever comes.
 pub(super) async fn handle(gateway: Gateway, request: Request<Incoming>) -> Response<Out> {
@@ -118,6 +121,7 @@ async fn read(gateway: &Gateway, request: Request<Incoming>) -> Result<Fields, G
     let most = gateway.config().server.max_request;
     let body = request.into_body();
     if body.size_hint().lower() > most {
+        discard(body, most).await;
         return Err(GatewayError::TooLarge { most });
     }
     let limited = Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX));
@@ -128,6 +132,20 @@ async fn read(gateway: &Gateway, request: Request<Incoming>) -> Result<Fields, G
         if error.is::<LengthLimitError>() { GatewayError::TooLarge { most } } else { wrong("its body was cut") }
     })?;
     Fields::of(body.to_bytes())
+}
+
+/// Reads on for a while and keeps nothing: many clients look for an answer only when they have sent all, and would
+/// find a broken connection instead of the reason.
+async fn discard(mut body: Incoming, most: u64) {
+    let mut left = most.saturating_mul(4);
+    let end = Instant::now() + DISCARD;
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout_at(end, body.frame()).await {
+        let length = frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
 }
 
 async fn chat(
@@ -224,5 +242,9 @@ fn failed(front: Front, error: &GatewayError, facts: Option<&Facts>) -> Response
         headers::tell(response.headers_mut(), facts);
     }
     headers::retry(response.headers_mut(), error);
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        // What was not read stands in the way of the connection's next request.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
