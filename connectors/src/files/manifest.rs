@@ -18,6 +18,11 @@ const FORM: u32 = 1;
 /// How many loads are remembered. A load that is repeated after so many others would be written again; the
 /// attempt numbers of the platform rule that out long before.
 const REMEMBERED: usize = 10_000;
+/// How many of them the manifest itself holds at most. It is read and written whole by every load, so it stays small; the others
+/// are in ledgers, which are written once and hardly ever read.
+const RECENT: usize = 250;
+/// Start of the names of ledgers.
+const LEDGER: &str = "_loads-";
 
 /// What is visible of a loaded table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,8 +37,25 @@ pub struct Manifest {
     pub rows: u64,
     /// The files that are the table.
     pub parts: Vec<Part>,
-    /// The loads done, oldest first.
+    /// The last loads done, oldest first.
     pub loads: Vec<Done>,
+    /// Where the loads before those are, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Ledger>,
+}
+
+/// A file with loads that are done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Its name in the table's folder.
+    pub file: String,
+    /// The greatest of its ids. Ids grow with time, so that new ones need no look at it.
+    pub greatest: LoadId,
+}
+
+/// Whether a name is one that ledgers have.
+pub fn is_ledger(name: &str) -> bool {
+    name.starts_with(LEDGER)
 }
 
 /// One file of a loaded table.
@@ -74,7 +96,15 @@ pub struct Done {
 
 impl Default for Manifest {
     fn default() -> Self {
-        Self { tidemill: FORM, version: 0, columns: IndexMap::new(), rows: 0, parts: Vec::new(), loads: Vec::new() }
+        Self {
+            tidemill: FORM,
+            version: 0,
+            columns: IndexMap::new(),
+            rows: 0,
+            parts: Vec::new(),
+            loads: Vec::new(),
+            earlier: Vec::new(),
+        }
     }
 }
 
@@ -92,9 +122,10 @@ impl Manifest {
         if manifest.tidemill != FORM {
             return Err(wrong(format!("its form is {}, not {FORM}", manifest.tidemill)));
         }
-        let leaves = |part: &&Part| part.file.contains(['/', '\\']) || part.file.starts_with('.');
-        match manifest.parts.iter().find(leaves) {
-            Some(part) => Err(wrong(format!("`{}` is no plain file name", part.file))),
+        let leaves = |file: &&String| file.contains(['/', '\\']) || file.starts_with('.');
+        let ledgers = manifest.earlier.iter().map(|ledger| &ledger.file);
+        match manifest.parts.iter().map(|part| &part.file).chain(ledgers).find(leaves) {
+            Some(file) => Err(wrong(format!("`{file}` is no plain file name"))),
             None => Ok(Some(manifest)),
         }
     }
@@ -104,10 +135,17 @@ impl Manifest {
         column_type::to_schema(&self.columns)
     }
 
-    /// The receipt of a load that is done.
-    pub fn receipt(&self, load: &LoadId) -> Option<Receipt> {
-        let done = self.loads.iter().rev().find(|done| done.load == *load)?;
-        Some(Receipt { rows: done.rows, bytes: done.bytes, places: done.files.clone(), already: true })
+    /// The receipt of a load that is done, by the table in this folder.
+    pub fn receipt(&self, folder: &Path, load: &LoadId) -> Result<Option<Receipt>, ConnectorError> {
+        if let Some(done) = self.loads.iter().rev().find(|done| done.load == *load) {
+            return Ok(Some(done.receipt()));
+        }
+        for ledger in self.earlier.iter().rev().filter(|ledger| *load <= ledger.greatest) {
+            if let Some(done) = ledger.read(folder)?.into_iter().find(|done| done.load == *load) {
+                return Ok(Some(done.receipt()));
+            }
+        }
+        Ok(None)
     }
 
     /// The manifest after a load: what `done` says, with these columns and parts.
@@ -118,9 +156,41 @@ impl Manifest {
             LoadMode::Replace => &[],
         };
         let parts: Vec<_> = kept.iter().cloned().chain(parts).collect();
-        let forgotten = (self.loads.len() + 1).saturating_sub(REMEMBERED);
-        let loads = self.loads.iter().skip(forgotten).cloned().chain([done]).collect();
         let rows = parts.iter().map(|part| part.rows).sum();
-        Self { tidemill: FORM, version: self.version + 1, columns, rows, parts, loads }
+        let mut next = Self { tidemill: FORM, version: self.version + 1, columns, rows, parts, ..Self::default() };
+        next.earlier.clone_from(&self.earlier);
+        if self.loads.len() < RECENT {
+            next.loads.clone_from(&self.loads);
+        } else if let Some(greatest) = self.loads.iter().map(|done| &done.load).max() {
+            let forgotten = (self.earlier.len() + 1).saturating_sub(REMEMBERED / RECENT);
+            next.earlier.drain(..forgotten);
+            next.earlier.push(Ledger { file: format!("{LEDGER}{}.json", self.version), greatest: greatest.clone() });
+        }
+        next.loads.push(done);
+        next
+    }
+
+    /// The ledger that this manifest has and the one before had not; the loads of that one belong in it.
+    pub fn new_ledger(&self, before: &Self) -> Option<&Ledger> {
+        self.earlier.last().filter(|ledger| before.earlier.last() != Some(ledger))
+    }
+}
+
+impl Done {
+    fn receipt(&self) -> Receipt {
+        Receipt { rows: self.rows, bytes: self.bytes, places: self.files.clone(), already: true }
+    }
+}
+
+impl Ledger {
+    /// Its loads; none if it was forgotten meanwhile.
+    fn read(&self, folder: &Path) -> Result<Vec<Done>, ConnectorError> {
+        let path = folder.join(&self.file);
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|error| ConnectorError::Manifest { path, problem: error.to_string() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(source) => Err(ConnectorError::Unreadable { path, source }),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Making a load visible: all of it, once, or nothing.
 //!
-//! A table's folder holds part files, `_manifest.json` (what is visible), `_manifest.lock` (held by whoever
+//! A table's folder holds part files, `_manifest.json` (what is visible), `_loads-….json` (loads of long ago), `_manifest.lock` (held by whoever
 //! changes anything; the system lets go of it when its holder dies), `_staging/` (parts being written, each
 //! attempt in its own folder beside a lock of its own) and `_old/` (parts of the version before, kept for readers
 //! that are at it until the next replacement).
@@ -15,7 +15,7 @@ use std::{
 
 use tidemill_dag::spec::LoadMode;
 
-use super::manifest::{Done, MANIFEST, Manifest, Part};
+use super::manifest::{Done, MANIFEST, Manifest, Part, is_ledger};
 use crate::{ConnectorError, LoadId, LoadRequest, Receipt};
 
 const LOCK: &str = "_manifest.lock";
@@ -99,8 +99,8 @@ impl Target {
 
     /// The receipt of a load that is done.
     pub fn find(&self, load: &LoadId) -> Result<Option<Receipt>, ConnectorError> {
-        let manifest = Manifest::read(&self.folder)?;
-        Ok(manifest.and_then(|manifest| manifest.receipt(load)).map(|receipt| self.with_places(receipt)))
+        let Some(manifest) = Manifest::read(&self.folder)? else { return Ok(None) };
+        Ok(manifest.receipt(&self.folder, load)?.map(|receipt| self.with_places(receipt)))
     }
 
     fn with_places(&self, receipt: Receipt) -> Receipt {
@@ -177,7 +177,7 @@ impl Target {
         lock: TableLock,
     ) -> Result<Result<Prepared, Receipt>, ConnectorError> {
         let before = Manifest::read(&self.folder)?.unwrap_or_default();
-        if let Some(receipt) = before.receipt(&load.load_id) {
+        if let Some(receipt) = before.receipt(&self.folder, &load.load_id)? {
             return Ok(Err(self.with_places(receipt)));
         }
         self.refuse_overtaken(load)?;
@@ -211,13 +211,18 @@ impl Target {
         Ok(Ok(prepared))
     }
 
-    /// Removes parts that a writer put in place just before it died. Only whoever holds the lock puts parts in
-    /// place, so a part that no manifest names belongs to nobody.
+    /// Removes parts and ledgers that a writer put in place just before it died. Only whoever holds the lock puts them in
+    /// place, so one that no manifest names belongs to nobody.
     fn remove_unnamed(&self, manifest: &Manifest) -> Result<(), ConnectorError> {
         for entry in fs::read_dir(&self.folder).map_err(unwritable(&self.folder))? {
             let entry = entry.map_err(unwritable(&self.folder))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if is_part(&name) && !manifest.parts.iter().any(|part| part.file == name) {
+            let nobodys = match (is_part(&name), is_ledger(&name)) {
+                (true, _) => !manifest.parts.iter().any(|part| part.file == name),
+                (_, true) => !manifest.earlier.iter().any(|ledger| ledger.file == name),
+                (false, false) => false,
+            };
+            if nobodys {
                 fs::remove_file(entry.path()).map_err(unwritable(&entry.path()))?;
             }
         }
@@ -280,10 +285,12 @@ impl Prepared {
             fs::rename(self._staging.folder.join(name), &place).map_err(unwritable(&place))?;
             self.placed.push(place);
         }
-        let text =
-            serde_json::to_vec_pretty(&self.after).map_err(|error| unwritable(&self.aside)(io::Error::other(error)))?;
-        let mut file = File::create(&self.aside).map_err(unwritable(&self.aside))?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(unwritable(&self.aside))?;
+        if let Some(ledger) = self.after.new_ledger(&self.before) {
+            let place = self.target.folder.join(&ledger.file);
+            self.placed.push(place.clone());
+            write_json(&place, &self.before.loads)?;
+        }
+        write_json(&self.aside, &self.after)?;
         sync_folder(&self.target.folder)
     }
 
@@ -305,8 +312,12 @@ impl Prepared {
             .ok_or_else(|| ConnectorError::CutShort { doing: "recording the load".into() })
     }
 
-    /// Moves parts of the replaced version away; those of the version before that are deleted.
+    /// Moves parts of the replaced version away; those of the version before that are deleted, and so are ledgers whose time is over.
     fn retire(&self) -> Result<(), ConnectorError> {
+        for ledger in self.before.earlier.iter().filter(|ledger| !self.after.earlier.contains(ledger)) {
+            let path = self.target.folder.join(&ledger.file);
+            fs::remove_file(&path).map_err(unwritable(&path))?;
+        }
         let gone = |part: &&Part| !self.after.parts.iter().any(|kept| kept.file == part.file);
         let gone: Vec<_> = self.before.parts.iter().filter(gone).collect();
         if self.after.loads.last().is_none_or(|done| done.mode != LoadMode::Replace) {
@@ -335,6 +346,12 @@ impl Drop for Prepared {
             }
         }
     }
+}
+
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), ConnectorError> {
+    let text = serde_json::to_vec_pretty(value).map_err(|error| unwritable(path)(io::Error::other(error)))?;
+    let mut file = File::create(path).map_err(unwritable(path))?;
+    file.write_all(&text).and_then(|()| file.sync_all()).map_err(unwritable(path))
 }
 
 fn sync_folder(folder: &Path) -> Result<(), ConnectorError> {

@@ -10,7 +10,12 @@ use tidemill_dag::{
     spec::{Contract, LoadMode},
 };
 
-use super::*;
+use indexmap::IndexMap;
+
+use super::{
+    super::manifest::{Done, Manifest},
+    *,
+};
 use crate::{LoadId, LoadRequest, Receipt, Unguarded, conformance};
 
 fn batch(numbers: std::ops::Range<i64>) -> RecordBatch {
@@ -173,6 +178,65 @@ async fn tables_cannot_leave_the_folder() {
     let outside = place.connect_with(json!({"tables": {"t": {"path": "../out"}}}));
     let refused = load(&*outside, request("t", "one", LoadMode::Append), 0..1).await;
     assert!(matches!(refused, Err(ConnectorError::TableName { .. })), "{refused:?}");
+}
+
+/// The manifest stays small however often a table is loaded, and every load is known again.
+#[tokio::test]
+async fn loads_of_long_ago_are_known_and_the_manifest_stays_small() {
+    const LOADS: u64 = 10_600;
+    let place = Place::new();
+    let folder = place.path("t");
+    fs::create_dir_all(&folder).expect("a folder");
+    let id = |n: u64| LoadId(format!("load-{n:05}"));
+    let done = |n: u64| Done {
+        load: id(n),
+        fence: 1,
+        mode: LoadMode::Replace,
+        version: n + 1,
+        rows: n,
+        bytes: 1,
+        files: vec![format!("part-{n}")],
+    };
+    let mut now = Manifest::default();
+    for n in 0..LOADS {
+        let next = now.after(IndexMap::new(), Vec::new(), done(n));
+        if let Some(ledger) = next.new_ledger(&now) {
+            let text = serde_json::to_vec(&now.loads).expect("JSON");
+            fs::write(folder.join(&ledger.file), text).expect("written");
+        }
+        assert!(next.loads.len() <= 250 && next.earlier.len() <= 40);
+        now = next;
+    }
+    for known in [LOADS - 1, LOADS - 300, LOADS - 5_000, LOADS - 9_900] {
+        let receipt = now.receipt(&folder, &id(known)).expect("an answer").expect("it is known");
+        assert!(receipt.already && receipt.rows == known, "{receipt:?}");
+    }
+    for unknown in [LOADS, 0] {
+        assert!(now.receipt(&folder, &id(unknown)).expect("an answer").is_none(), "{unknown}");
+    }
+}
+
+/// Through the connector: a ledger is written on the way, is no table, and what died beside it is removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_is_part_of_the_table() {
+    let place = Place::new();
+    let connection = place.connect();
+    for n in 0..252 {
+        load(&*connection, request("t", &format!("load-{n:03}"), LoadMode::Replace), n..n + 1)
+            .await
+            .expect("a receipt");
+    }
+    let ledgers = || names(&place, "t").into_iter().filter(|name| name.starts_with("_loads-")).collect::<Vec<_>>();
+    assert_eq!(ledgers(), ["_loads-250.json"]);
+    fs::write(place.path("t/_loads-777.json"), "[]").expect("written");
+    let again = load(&*connection, request("t", "load-007", LoadMode::Replace), 0..9).await.expect("a receipt");
+    assert!(again.already && again.rows == 1, "{again:?}");
+    let found = connection.find_load("t", &LoadId("load-100".into())).await.expect("an answer");
+    assert!(found.is_some_and(|receipt| receipt.already));
+    load(&*connection, request("t", "load-252", LoadMode::Append), 0..9).await.expect("a receipt");
+    assert_eq!(ledgers(), ["_loads-250.json"], "what nobody names is gone");
+    let rows = rows_of(&*connection, Scan::table("t")).await.expect("rows");
+    assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 10);
 }
 
 #[tokio::test]
