@@ -16,7 +16,7 @@ use tidemill_stories::cluster::{Cluster, Part};
 
 use crate::{Outcome, gateway::process::Part as Helper};
 use load::{Models, Pace};
-use memory::{Memory, Sample, Watched};
+use memory::{Course, Memory, Sample, Watched};
 use work::Work;
 
 /// How long, and how the figures are shown.
@@ -165,16 +165,19 @@ impl Report {
     /// As a table that goes into a page.
     fn print(&self) -> String {
         let mut out = String::from(
-            "| process | idle | start | p50 | end | most | per hour |\n|---|---:|---:|---:|---:|---:|---:|\n",
+            "| process | idle | start | p50 | end | most | own: idle | start | p50 | end | most | per hour |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         );
         for line in &self.memory {
-            out += &format!(
-                "| {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:+.1} |\n",
-                line.process, line.idle, line.start, line.p50, line.end, line.most, line.per_hour
-            );
+            out += &format!("| {} |", line.process);
+            for course in [&line.all, &line.own] {
+                let Course { idle, start, p50, end, most, .. } = course;
+                out += &format!(" {idle:.1} | {start:.1} | {p50:.1} | {end:.1} | {most:.1} |");
+            }
+            out += &format!(" {:+.1} |\n", line.own.per_hour);
         }
         out += &format!(
-            "\nProportional set size in MB over {} minutes ({} build): {} runs and {} requests to models; {:.1} runs and {:.0} requests\nper second, half of what the first part carried.\n",
+            "\nProportional set size in MB, and of that what nobody else has, over {} minutes ({} build): {} runs and {} requests to models; {:.1} runs and {:.0} requests\nper second, half of what the first part carried.\n",
             self.minutes, self.build, self.runs, self.requests, self.half.runs, self.half.requests
         );
         out

@@ -22,10 +22,22 @@ pub struct Watched {
     children: bool,
 }
 
-/// Megabytes of proportional set size.
+/// Megabytes of a process.
 #[derive(Debug, Clone, Serialize)]
 pub struct Memory {
     pub process: &'static str,
+    /// Its proportional set size: with its part of the files and buffers that it shares with others.
+    pub all: Course,
+    /// Of that what nobody else has: heap and stacks. Pages of files come and go with whoever else maps them; what a process leaks
+    /// is here.
+    pub own: Course,
+    /// Looks.
+    pub samples: usize,
+}
+
+/// How a size went, in megabytes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Course {
     /// Before any load.
     pub idle: f64,
     /// When the long part began.
@@ -38,16 +50,29 @@ pub struct Memory {
     pub most: f64,
     /// By how much the second half of the time would make it grow within an hour: the slope of the line that fits best.
     pub per_hour: f64,
-    /// Looks.
-    pub samples: usize,
+}
+
+/// One look at one process.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    all: f64,
+    own: f64,
+}
+
+impl std::ops::Add for Size {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { all: self.all + other.all, own: self.own + other.own }
+    }
 }
 
 /// Looks so far.
 #[derive(Debug)]
 pub struct Sample {
     watched: Vec<Watched>,
-    idle: Vec<f64>,
-    looks: Vec<(f64, Vec<f64>)>,
+    idle: Vec<Size>,
+    looks: Vec<(f64, Vec<Size>)>,
     since: Instant,
     next: Instant,
 }
@@ -63,21 +88,25 @@ impl Watched {
         Self { name, pid, children: true }
     }
 
-    fn megabytes(&self) -> Outcome<f64> {
-        let mut sum = proportional(self.pid).ok_or_else(|| format!("{} is gone", self.name))?;
+    fn megabytes(&self) -> Outcome<Size> {
+        let mut sum = size(self.pid).ok_or_else(|| format!("{} is gone", self.name))?;
         if self.children {
             let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid))?;
             // One that ends between the two looks has no memory.
-            sum += children.split_whitespace().filter_map(|child| proportional(child.parse().ok()?)).sum::<f64>();
+            let sizes = children.split_whitespace().filter_map(|child| size(child.parse().ok()?));
+            sum = sizes.fold(sum, |sum, size| sum + size);
         }
         Ok(sum)
     }
 }
 
-fn proportional(pid: u32) -> Option<f64> {
+fn size(pid: u32) -> Option<Size> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = text.lines().find(|line| line.starts_with("Pss:"))?;
-    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kilobytes| kilobytes / 1_000.0)
+    let megabytes = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<f64>().ok().map(|kilobytes| kilobytes / 1_000.0)
+    };
+    Some(Size { all: megabytes("Pss:")?, own: megabytes("Pss_Anon:")? })
 }
 
 impl Sample {
@@ -110,22 +139,26 @@ impl Sample {
         if self.looks.len() < 2 * EDGE {
             return Err(format!("only {} looks at memory: that was too short", self.looks.len()).into());
         }
-        let line = |(place, watched): (usize, &Watched)| {
-            let sizes: Vec<f64> = self.looks.iter().map(|(_, sizes)| sizes[place]).collect();
-            let second: Vec<(f64, f64)> =
-                self.looks[self.looks.len() / 2..].iter().map(|(at, sizes)| (*at, sizes[place])).collect();
-            Memory {
-                process: watched.name,
-                idle: self.idle[place],
-                start: median(&sizes[..EDGE]),
-                p50: median(&sizes),
-                end: median(&sizes[sizes.len() - EDGE..]),
-                most: sizes.iter().copied().fold(0.0, f64::max),
-                per_hour: slope(&second) * 3_600.0,
-                samples: sizes.len(),
-            }
+        let line = |(place, watched): (usize, &Watched)| Memory {
+            process: watched.name,
+            all: self.course(place, |size| size.all),
+            own: self.course(place, |size| size.own),
+            samples: self.looks.len(),
         };
         Ok(self.watched.iter().enumerate().map(line).collect())
+    }
+
+    fn course(&self, place: usize, of: fn(Size) -> f64) -> Course {
+        let points: Vec<(f64, f64)> = self.looks.iter().map(|(at, sizes)| (*at, of(sizes[place]))).collect();
+        let sizes: Vec<f64> = points.iter().map(|(_, size)| *size).collect();
+        Course {
+            idle: of(self.idle[place]),
+            start: median(&sizes[..EDGE]),
+            p50: median(&sizes),
+            end: median(&sizes[sizes.len() - EDGE..]),
+            most: sizes.iter().copied().fold(0.0, f64::max),
+            per_hour: slope(&points[points.len() / 2..]) * 3_600.0,
+        }
     }
 }
 
@@ -147,7 +180,7 @@ fn slope(points: &[(f64, f64)]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{median, proportional, slope};
+    use super::{median, size, slope};
 
     #[test]
     fn the_slope_is_that_of_the_line() {
@@ -159,7 +192,7 @@ mod tests {
 
     #[test]
     fn this_process_has_a_size() {
-        assert!(proportional(std::process::id()).is_some_and(|size| size > 0.1));
-        assert!(proportional(u32::MAX).is_none());
+        assert!(size(std::process::id()).is_some_and(|size| size.own > 0.1 && size.all > size.own));
+        assert!(size(u32::MAX).is_none());
     }
 }

@@ -17,15 +17,15 @@ fn a_short_soak_carries_its_load_and_tells_the_memory_of_every_process() {
     let names: Vec<&str> = memory.iter().filter_map(|line| line["process"].as_str()).collect();
     assert_eq!(names, ["scheduler", "worker", "server", "gateway", "Redis", "PostgreSQL"]);
     for line in memory {
-        let figure = |name: &str| line[name].as_f64().expect("a figure");
+        let figure = |name: &str| line["own"][name].as_f64().expect("a figure");
         println!(
-            "counted: {} has {:.1} MB at the start, {:.1} in the middle, {:.1} at the end",
+            "counted: {} has {:.1} MB of its own at the start, {:.1} in the middle, {:.1} at the end",
             line["process"].as_str().unwrap_or_default(),
             figure("start"),
             figure("p50"),
             figure("end")
         );
-        // PostgreSQL fills its shared buffers. Of the others none may need memory for each run it has seen.
+        // PostgreSQL's sessions keep what they have read of its catalogue. Of the others none may need memory for each run it has seen.
         let grown = figure("end") - figure("start");
         assert!(line["process"] == "PostgreSQL" || grown < 0.5 * figure("start") + 16.0, "{line}");
     }
