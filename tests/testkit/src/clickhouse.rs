@@ -39,7 +39,8 @@ impl ClickHouseServer {
         let since = Instant::now();
         loop {
             let log = process.log();
-            if let Some(port) = log.lines().next().and_then(|line| line.trim().parse().ok()) {
+            // The engine may have something to say first, as where there are no control groups.
+            if let Some(port) = log.lines().find_map(|line| line.trim().parse().ok()) {
                 return Self { _process: process, port };
             }
             assert!(process.is_running() && since.elapsed() < PATIENCE, "the engine does not start:\n{log}");

@@ -221,7 +221,9 @@ async fn answer(service: &S3Service, state: &State, request: Request<Incoming>) 
     let answer = service.call(request.map(Body::from)).await.map_err(|error| io::Error::other(format!("{error:?}")))?;
     match fault {
         None | Some(S3Fault::Busy) => Ok(answer),
-        Some(S3Fault::Cut(after)) => Ok(answer.map(|inner| Body::http_body_unsync(Cut { inner, left: after }))),
+        Some(S3Fault::Cut(after)) => {
+            Ok(answer.map(|inner| Body::http_body_unsync(Cut { inner, left: after, pause: None })))
+        }
         Some(S3Fault::LoseAnswer) => Err(io::Error::other("planned")),
         Some(S3Fault::Slow(pause)) => {
             tokio::time::sleep(pause).await;
@@ -238,10 +240,15 @@ fn busy() -> Response<Body> {
     answer
 }
 
+/// How long a body waits before it breaks off.
+const UNTIL_SENT: Duration = Duration::from_millis(5);
+
 /// A body that breaks off.
 struct Cut {
     inner: Body,
     left: usize,
+    /// Before the break: the server throws away what it has not sent by then, the head of the answer too.
+    pause: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl hyper::body::Body for Cut {
@@ -253,6 +260,8 @@ impl hyper::body::Body for Cut {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if self.left == 0 {
+            let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(UNTIL_SENT)));
+            std::task::ready!(pause.as_mut().poll(context));
             return Poll::Ready(Some(Err("planned".into())));
         }
         let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(context));

@@ -127,6 +127,7 @@ async fn a_body_that_breaks_off_is_fetched_on_from_there() {
     server.fail_next("GET", [S3Fault::Cut(1); 20]);
     let error = s3.read_range("cut", 0..1_000).await.expect_err("it has an end");
     assert!(matches!(error, BlobError::Io { action: "read", .. }), "{error:?}");
+    assert_eq!(server.faults_left(), 11, "fetched once, and on eight times");
 }
 
 #[tokio::test]
