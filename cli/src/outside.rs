@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::error::CliError;
 use crate::project::Project;
 
@@ -23,7 +24,7 @@ use crate::project::Project;
 pub async fn records(project: &Project) -> Result<Arc<dyn Records>, CliError> {
     match &project.config.telemetry.clickhouse {
         Some(section) => Ok(Arc::new(ClickHouse::new(section.config()?))),
-        None => Ok(Arc::new(SqliteRecords::open(&project.state.dir.join("telemetry.db")).await?)),
+        None => Ok(Arc::new(SqliteRecords::open(&project.state.dir.join("telemetry.db"), clock::clock()).await?)),
     }
 }
 

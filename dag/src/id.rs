@@ -17,7 +17,16 @@ pub struct ParseIdError {
     pub expected: &'static str,
 }
 
-/// One run of one pipeline. UUID version 7: sorts by creation time.
+/// A UUID of version 7: it sorts by time, so an index over such keys grows at its end. Chance is an argument: 128 random bits, of
+/// which 74 are used.
+pub fn ordered(now: Timestamp, random: u128) -> Uuid {
+    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+    let mut bytes = [0_u8; 10];
+    bytes.copy_from_slice(&random.to_be_bytes()[..10]);
+    uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+}
+
+/// One run of one pipeline: an [`ordered`] UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub Uuid);
 
@@ -27,10 +36,7 @@ impl RunId {
 
     /// Builds the id from the creation time and 128 random bits; chance is an argument here.
     pub fn from_parts(now: Timestamp, random: u128) -> Self {
-        let millis = u64::try_from(now.as_millis()).unwrap_or(0);
-        let mut bytes = [0_u8; 10];
-        bytes.copy_from_slice(&random.to_be_bytes()[..10]);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
+        Self(ordered(now, random))
     }
 }
 
@@ -101,6 +107,19 @@ pub struct Ticket {
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.task, self.attempt.0)
+    }
+}
+
+impl FromStr for Ticket {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (task, attempt) = text.split_once('#')?;
+            Some(Self { task: task.parse().ok()?, attempt: Attempt(attempt.parse().ok()?) })
+        };
+        parse()
+            .ok_or_else(|| ParseIdError { text: text.to_owned(), expected: "task id with an attempt (`task_…_n#1`)" })
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tidemill_dag::id;
 use tidemill_dag::time::{Chance, Clock};
 use tokio::time::Instant;
 
@@ -291,7 +292,8 @@ impl Shared {
 
     /// A name for a call.
     pub fn call_name(&self) -> Arc<str> {
-        format!("call_{:024x}", self.outside.chance.bits() >> 32).into()
+        let Outside { clock, chance, .. } = &self.outside;
+        format!("call_{}", id::ordered(clock.now(), chance.bits()).simple()).into()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::record::{Record, Records, RunRow, TaskRow, WaitRow};
 use crate::usage::{UseRow, UseStats};
 
 /// Some moment that no time to live has reached.
-const BASE: i64 = 3_900_000_000_000_000;
+pub(crate) const BASE: i64 = 3_900_000_000_000_000;
 
 /// The records of run `n` of a pipeline: it took `n` seconds, its task half of that, and waited `n` milliseconds.
 pub fn records(pipeline: &str, n: u64) -> Vec<Record> {

@@ -3,6 +3,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -10,7 +15,7 @@ use sqlx::{
     Row, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tidemill_dag::time::Timestamp;
+use tidemill_dag::time::{Clock, Timestamp};
 
 use crate::record::{PipelineStats, Record, Records, RecordsError, RunRow, TaskRow, WaitRow};
 use crate::usage::{UseRow, UseStats};
@@ -19,9 +24,17 @@ use crate::usage::{UseRow, UseStats};
 pub struct SqliteRecords {
     pool: SqlitePool,
     place: String,
+    clock: Arc<dyn Clock>,
+    /// Rows written since old ones were last let go.
+    since_sweep: AtomicU64,
 }
 
-const SCHEMA: [&str; 5] = [
+/// How long rows stay: as long as the tables in ClickHouse keep theirs.
+const KEPT: Duration = Duration::from_secs(400 * 24 * 3_600);
+/// Old rows go at the start, and after so many new ones.
+const SWEEP_EVERY: u64 = 10_000;
+
+const SCHEMA: [&str; 8] = [
     "CREATE TABLE IF NOT EXISTS run_records (run_id TEXT NOT NULL PRIMARY KEY, pipeline TEXT NOT NULL, \
      trigger_kind TEXT NOT NULL, state TEXT NOT NULL, finished_at INTEGER NOT NULL, wait_ms INTEGER NOT NULL, \
      duration_ms INTEGER NOT NULL, tasks INTEGER NOT NULL, failed INTEGER NOT NULL) STRICT",
@@ -38,7 +51,17 @@ const SCHEMA: [&str; 5] = [
      cache TEXT NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cached INTEGER NOT NULL, \
      cache_written INTEGER NOT NULL, reasoning INTEGER NOT NULL, micros INTEGER NOT NULL, took_us INTEGER NOT NULL, \
      overhead_us INTEGER NOT NULL, first_us INTEGER NOT NULL, error TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS run_records_at ON run_records (finished_at)",
+    "CREATE INDEX IF NOT EXISTS task_records_at ON task_records (finished_at)",
+    "CREATE INDEX IF NOT EXISTS wait_records_at ON wait_records (started_at)",
     "CREATE INDEX IF NOT EXISTS use_records_at ON use_records (at)",
+];
+
+const OLD: [&str; 4] = [
+    "DELETE FROM run_records WHERE finished_at < $1",
+    "DELETE FROM task_records WHERE finished_at < $1",
+    "DELETE FROM wait_records WHERE started_at < $1",
+    "DELETE FROM use_records WHERE at < $1",
 ];
 
 const RUN: &str = "INSERT OR REPLACE INTO run_records VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -67,21 +90,21 @@ impl SqliteRecords {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub async fn open(path: &Path) -> Result<Self, RecordsError> {
+    pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, RecordsError> {
         let place = path.display().to_string();
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(std::time::Duration::from_secs(10));
+            .busy_timeout(Duration::from_secs(10));
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
         let pool = pool.map_err(|error| RecordsError {
             place: place.clone(),
             action: "prepared",
             problem: error.to_string(),
         })?;
-        Ok(Self { pool, place })
+        Ok(Self { pool, place, clock, since_sweep: AtomicU64::new(0) })
     }
 
     fn failed(&self, action: &'static str) -> impl Fn(sqlx::Error) -> RecordsError {
@@ -100,7 +123,23 @@ impl SqliteRecords {
             };
             query.execute(&mut *tx).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        let rows = records.len() as u64;
+        if self.since_sweep.fetch_add(rows, Ordering::Relaxed) + rows < SWEEP_EVERY {
+            return Ok(());
+        }
+        self.sweep().await
+    }
+
+    /// Lets rows go that are older than [`KEPT`].
+    async fn sweep(&self) -> Result<(), sqlx::Error> {
+        self.since_sweep.store(0, Ordering::Relaxed);
+        let kept = i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX);
+        let before = self.clock.now().0.saturating_sub(kept);
+        for statement in OLD {
+            sqlx::query(statement).bind(before).execute(&self.pool).await?;
+        }
+        Ok(())
     }
 
     async fn values(&self, sql: &'static str, since: Timestamp) -> Result<Values, sqlx::Error> {
@@ -177,7 +216,7 @@ impl Records for SqliteRecords {
         for statement in SCHEMA {
             sqlx::query(statement).execute(&self.pool).await.map_err(self.failed("prepared"))?;
         }
-        Ok(())
+        self.sweep().await.map_err(self.failed("prepared"))
     }
 
     async fn write(&self, records: &[Record]) -> Result<(), RecordsError> {

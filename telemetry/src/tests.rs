@@ -1,10 +1,11 @@
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_dag::time::Timestamp;
-use tidemill_testkit::ClickHouseServer;
+use tidemill_testkit::{ClickHouseServer, ManualClock};
 
-use crate::{ClickHouse, ClickHouseConfig, Metrics, Records, SqliteRecords, Standing, Writer, conformance};
+use crate::{ClickHouse, ClickHouseConfig, Metrics, Records, SqliteRecords, Standing, UseStats, Writer, conformance};
 
 fn client(server: &ClickHouseServer) -> ClickHouse {
     ClickHouse::new(ClickHouseConfig {
@@ -15,11 +16,41 @@ fn client(server: &ClickHouseServer) -> ClickHouse {
     })
 }
 
+/// A file in this folder, at this many seconds after the moment of the records of [`conformance`].
+async fn file(folder: &Path, later: i64) -> SqliteRecords {
+    let clock = ManualClock::at(Timestamp(conformance::BASE + later * 1_000_000));
+    SqliteRecords::open(&folder.join("telemetry.db"), Arc::new(clock)).await.expect("it opens")
+}
+
 #[tokio::test]
 async fn a_file_conforms() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = SqliteRecords::open(&folder.path().join("telemetry.db")).await.expect("it opens");
-    conformance::run(&file).await;
+    conformance::run(&file(folder.path(), 0).await).await;
+}
+
+#[tokio::test]
+async fn a_file_lets_go_of_what_is_older_than_clickhouse_would_keep() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let new = file(folder.path(), 0).await;
+    new.prepare().await.expect("prepared");
+    let runs = (1..=100).flat_map(|n| conformance::records("daily", n));
+    let all: Vec<_> = runs.chain((1..=100).map(|n| conformance::used("acme", n))).collect();
+    new.write(&all).await.expect("written");
+    let old = file(folder.path(), 400 * 24 * 3_600 + 91).await;
+    old.prepare().await.expect("prepared");
+    let stats = old.stats(Timestamp(0)).await.expect("stats");
+    assert_eq!((stats[0].runs, stats[0].tasks, stats[0].wait_p50), (10, 10, 95), "the last ten of each");
+    let calls = |uses: &[UseStats]| uses.iter().map(|it| it.calls).sum::<u64>();
+    assert_eq!(calls(&old.uses(Timestamp(0)).await.expect("stats")), 10);
+    // Without a new start, it is done after enough of new rows.
+    old.write(&all[..60]).await.expect("written late");
+    assert_eq!(old.stats(Timestamp(0)).await.expect("stats")[0].runs, 30);
+    for n in 0..5 {
+        let new: Vec<_> = (1..=2_000).map(|m| conformance::used("acme", 1_000 + n * 2_000 + m)).collect();
+        old.write(&new).await.expect("written");
+    }
+    assert_eq!(old.stats(Timestamp(0)).await.expect("stats")[0].runs, 10);
+    assert_eq!(calls(&old.uses(Timestamp(0)).await.expect("stats")), 10_010);
 }
 
 #[tokio::test]
@@ -76,7 +107,7 @@ fn labels_stay_few_however_many_pipelines_there_are() {
 #[tokio::test]
 async fn what_is_handed_over_is_kept_in_batches_by_both_places() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = SqliteRecords::open(&folder.path().join("telemetry.db")).await.expect("it opens");
+    let file = file(folder.path(), 0).await;
     let server = ClickHouseServer::start();
     let places: [Arc<dyn Records>; 2] = [Arc::new(file), Arc::new(client(&server))];
     for place in places {

@@ -41,6 +41,8 @@ struct Report {
     half: Rates,
     runs: u64,
     requests: u64,
+    /// Of the requests, those that are in the records: what the place for them cannot take in time is lost.
+    recorded: u64,
     /// Proportional set sizes.
     memory: Vec<Memory>,
 }
@@ -131,7 +133,7 @@ fn soak(options: &SoakOptions, cluster: &Cluster, mut work: Work, runtime: &toki
     let runs = work.crowd(runtime, &parts.server, CROWD, end)?;
     let full = Rates { runs, requests: models.finish()? as f64 / first.as_secs_f64() };
     runtime.block_on(work.settled())?;
-    let mut requests = (full.requests * first.as_secs_f64()) as u64;
+    let mut requests = (full.requests * first.as_secs_f64()).round() as u64;
 
     let half = Rates { runs: full.runs / 2.0, requests: full.requests / 2.0 };
     eprintln!(
@@ -151,14 +153,22 @@ fn soak(options: &SoakOptions, cluster: &Cluster, mut work: Work, runtime: &toki
         return Err(format!("the doctor found something: {doctor}").into());
     }
     parts.stop()?;
+    let recorded = recorded(cluster)?;
     let build = if cfg!(debug_assertions) { "debug" } else { "release" };
-    let report = Report { build, minutes: options.minutes, full, half, runs, requests, memory };
+    let report = Report { build, minutes: options.minutes, full, half, runs, requests, recorded, memory };
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{}", report.print());
     }
     Ok(())
+}
+
+/// How many calls of models the records know.
+fn recorded(cluster: &Cluster) -> Outcome<u64> {
+    let (code, stats) = cluster.run(&["stats", "--models", "--since", "1d"]);
+    let models = stats["models"].as_array().filter(|_| code == 0).ok_or_else(|| format!("no stats: {stats}"))?;
+    Ok(models.iter().filter_map(|line| line["calls"].as_u64()).sum())
 }
 
 impl Report {
@@ -177,8 +187,8 @@ impl Report {
             out += &format!(" {:+.1} |\n", line.own.per_hour);
         }
         out += &format!(
-            "\nProportional set size in MB, and of that what nobody else has, over {} minutes ({} build): {} runs and {} requests to models; {:.1} runs and {:.0} requests\nper second, half of what the first part carried.\n",
-            self.minutes, self.build, self.runs, self.requests, self.half.runs, self.half.requests
+            "\nProportional set size in MB, and of that what nobody else has, over {} minutes ({} build): {} runs and {} requests to models, {} of them\nin the records; {:.1} runs and {:.0} requests per second, half of what the first part carried.\n",
+            self.minutes, self.build, self.runs, self.requests, self.recorded, self.half.runs, self.half.requests
         );
         out
     }

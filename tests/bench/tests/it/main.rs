@@ -29,5 +29,8 @@ fn a_short_soak_carries_its_load_and_tells_the_memory_of_every_process() {
         let grown = figure("end") - figure("start");
         assert!(line["process"] == "PostgreSQL" || grown < 0.5 * figure("start") + 16.0, "{line}");
     }
-    println!("counted: {} runs and {} requests to models in a minute", report["runs"], report["requests"]);
+    let [runs, requests, recorded] =
+        ["runs", "requests", "recorded"].map(|name| report[name].as_u64().expect("a number"));
+    assert!((1..=requests).contains(&recorded), "{recorded} records of {requests} requests");
+    println!("counted: {runs} runs and {requests} requests to models in a minute, {recorded} of them in the records");
 }
