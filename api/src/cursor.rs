@@ -31,6 +31,8 @@ pub enum List {
     Backfills,
     /// Partitions of a backfill, in their order.
     Partitions,
+    /// Questions to people.
+    Approvals,
 }
 
 impl List {
@@ -45,6 +47,7 @@ impl List {
             Self::Letters => "d",
             Self::Backfills => "b",
             Self::Partitions => "t",
+            Self::Approvals => "a",
         }
     }
 

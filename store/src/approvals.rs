@@ -1,16 +1,17 @@
 //! What people are asked, and what they answer.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidemill_dag::{
     approval::{self, Answer, Question, Refusal, Verdict},
-    id::{Attempt, Ordinal, RunId, TaskKey, Ticket},
+    id::{Attempt, Ordinal, ParseIdError, RunId, TaskKey, Ticket},
     spec::OnExpiry,
     state::TaskState,
     time::Timestamp,
 };
+use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
@@ -48,6 +49,38 @@ impl ApprovalRecord {
     pub fn ticket(&self) -> Ticket {
         Ticket { task: TaskKey { run: self.run, ordinal: self.ordinal }, attempt: self.attempt }
     }
+
+    /// Its place in lists.
+    pub fn place(&self) -> ApprovalPlace {
+        ApprovalPlace { expires_at: self.question.expires_at, ticket: self.ticket() }
+    }
+}
+
+/// A place in a list of questions, whatever its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApprovalPlace {
+    /// When the question runs out.
+    pub expires_at: Timestamp,
+    /// Its name.
+    pub ticket: Ticket,
+}
+
+impl fmt::Display for ApprovalPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.expires_at.0, self.ticket)
+    }
+}
+
+impl FromStr for ApprovalPlace {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (expires_at, ticket) = text.split_once(' ')?;
+            Some(Self { expires_at: Timestamp(expires_at.parse().ok()?), ticket: ticket.parse().ok()? })
+        };
+        parse().ok_or_else(|| ParseIdError { text: text.to_owned(), expected: "place in a list of approvals" })
+    }
 }
 
 /// An answer that counts.
@@ -78,6 +111,8 @@ pub struct ApprovalFilter {
     pub run: Option<RunId>,
     /// Those that are decided or over, too.
     pub all: bool,
+    /// Only what comes behind this place.
+    pub after: Option<ApprovalPlace>,
     /// At most so many; 0 for 100.
     pub limit: u32,
 }
@@ -89,12 +124,20 @@ macro_rules! approval_columns {
     };
 }
 
-const OPEN: &str = concat!(
-    "SELECT ",
-    approval_columns!(),
-    " FROM tasks AS t JOIN approvals AS a ON a.run_id = t.run_id AND a.ordinal = t.ordinal AND a.attempt = t.attempt \
-     JOIN runs AS r ON r.id = t.run_id WHERE t.asks IS NOT NULL ORDER BY t.wake_at, a.run_id, a.ordinal LIMIT $1"
-);
+macro_rules! open {
+    ($of:literal) => {
+        concat!(
+            "SELECT ",
+            approval_columns!(),
+            " FROM tasks AS t JOIN approvals AS a ON a.run_id = t.run_id AND a.ordinal = t.ordinal AND a.attempt = t.attempt \
+             JOIN runs AS r ON r.id = t.run_id WHERE t.asks IS NOT NULL AND (t.wake_at, a.run_id, a.ordinal) > ($2, $3, $4)",
+            $of,
+            " ORDER BY t.wake_at, a.run_id, a.ordinal LIMIT $1"
+        )
+    };
+}
+const OPEN: &str = open!("");
+const OPEN_OF_RUN: &str = open!(" AND a.run_id = $5");
 
 macro_rules! listed {
     ($where:literal) => {
@@ -102,15 +145,15 @@ macro_rules! listed {
             "SELECT ",
             approval_columns!(),
             " FROM approvals AS a JOIN tasks AS t ON t.run_id = a.run_id AND t.ordinal = a.ordinal \
-             JOIN runs AS r ON r.id = a.run_id ",
+             JOIN runs AS r ON r.id = a.run_id WHERE ",
             $where,
             " ORDER BY a.run_id DESC, a.ordinal, a.attempt LIMIT $1"
         )
     };
 }
-const ALL: &str = listed!("");
-const OF_RUN: &str = listed!("WHERE a.run_id = $2");
-const ONE: &str = listed!("WHERE a.run_id = $2 AND a.ordinal = $3 AND a.attempt = $4");
+const ALL: &str = listed!("a.run_id < $2 OR (a.run_id = $2 AND (a.ordinal, a.attempt) > ($3, $4))");
+const OF_RUN: &str = listed!("a.run_id = $2 AND (a.ordinal, a.attempt) > ($3, $4)");
+const ONE: &str = listed!("a.run_id = $2 AND a.ordinal = $3 AND a.attempt = $4");
 
 const ANSWERS: Sql = batch!(
     [run_id run, ordinal int, attempt int]
@@ -130,13 +173,25 @@ impl Store {
     pub async fn approvals(&self, filter: &ApprovalFilter) -> Result<Vec<ApprovalRecord>, StoreError> {
         let limit: Arg<'_> = (if filter.limit == 0 { 100 } else { filter.limit }).into();
         let mut tx = self.desk.db.begin_reading().await?;
-        let mut found = match (filter.run, filter.all) {
-            (Some(run), _) => read(&mut tx, OF_RUN, &[limit, run.into()]).await?,
-            (None, true) => read(&mut tx, ALL, &[limit]).await?,
-            (None, false) => read(&mut tx, OPEN, &[limit]).await?,
-        };
-        found.retain(|it| it.open || filter.all);
-        Ok(found)
+        if filter.all {
+            // Before every question: the newest run comes first.
+            let first = (filter.run.unwrap_or(RunId(Uuid::max())), -1, -1);
+            let (run, ordinal, attempt) = filter.after.map_or(first, |it| {
+                let Ticket { task, attempt } = it.ticket;
+                (filter.run.unwrap_or(task.run), i64::from(task.ordinal.0), i64::from(attempt.0))
+            });
+            let sql = if filter.run.is_some() { OF_RUN } else { ALL };
+            return read(&mut tx, sql, &[limit, run.into(), ordinal.into(), attempt.into()]).await;
+        }
+        let first = (Timestamp(i64::MIN), RunId(Uuid::nil()), -1);
+        let (wakes, run, ordinal) = filter.after.map_or(first, |it| {
+            let TaskKey { run, ordinal } = it.ticket.task;
+            (it.expires_at, run, i64::from(ordinal.0))
+        });
+        let mut args = vec![limit, wakes.into(), run.into(), ordinal.into()];
+        let Some(of) = filter.run else { return read(&mut tx, OPEN, &args).await };
+        args.push(of.into());
+        read(&mut tx, OPEN_OF_RUN, &args).await
     }
 
     /// One question.

@@ -37,7 +37,7 @@ mod wakes;
 mod work;
 mod workers;
 
-pub use approvals::{AnswerRecord, Answered, ApprovalFilter, ApprovalRecord};
+pub use approvals::{AnswerRecord, Answered, ApprovalFilter, ApprovalPlace, ApprovalRecord};
 pub use backfills::{BackfillRecord, NewBackfill, PartitionRecord, Progress};
 pub use causes::{LETTERS_KEPT, Letter, LetterKind, Named, NewLetter};
 pub use collect::{Collected, Retention};

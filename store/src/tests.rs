@@ -97,7 +97,7 @@ cases! {
         many_schedulers_make_one_run_each, live_runs_go_before_a_backfill;
     reruns: a_rerun_takes_over_what_it_does_not_do, a_rerun_is_queued_fails_and_goes_on,
         what_a_rerun_takes_over_is_not_removed;
-    approvals: enough_people_let_a_task_succeed, one_refusal_fails_the_task_and_a_resume_asks_again,
+    approvals: enough_people_let_a_task_succeed, lists_of_questions_go_on_behind_any_of_them, one_refusal_fails_the_task_and_a_resume_asks_again,
         silence_ends_as_the_definition_says, nobody_answers_what_was_not_asked, many_answers_at_once_decide_once,
         a_question_told_twice_is_one_question;
     logs: lines_are_read_where_one_left_off, a_follower_misses_nothing;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidemill_dag::approval::{Answer, Verdict};
 use tidemill_dag::codes::{tm09, tm13};
-use tidemill_dag::id::{Attempt, RunId, TaskKey, Ticket};
+use tidemill_dag::id::{RunId, TaskKey, Ticket};
 use tidemill_dag::spec::OnExpiry;
 use tidemill_dag::state::TaskState;
 use tidemill_store::{AnswerRecord, ApprovalFilter, ApprovalRecord};
@@ -19,7 +19,8 @@ use super::needs;
 use super::runs::run_id;
 use crate::Api;
 use crate::auth::{Caller, Role};
-use crate::input::{Ask, At, Body, page};
+use crate::cursor::List;
+use crate::input::{Ask, At, Body, next, page};
 use crate::problem::Problem;
 use crate::view::{task_state, word};
 
@@ -137,44 +138,45 @@ struct ApprovalsQuery {
     /// Those that are decided or over, too.
     #[param(required = false)]
     all: bool,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
     /// How many at most; 100 if unset.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
-/// Questions to people.
+/// A page of questions to people.
 #[derive(Debug, Serialize, ToSchema)]
-struct ApprovalList {
+struct ApprovalPage {
     /// The questions.
     approvals: Vec<ApprovalView>,
+    /// The cursor of the next page, if there may be one.
+    next: Option<String>,
 }
 
 /// What people are asked now, soonest to run out first; with `all`, what they ever were, newest run first.
 #[utoipa::path(
     get, path = "/api/v1/approvals", operation_id = "list_approvals", tag = "approvals", params(ApprovalsQuery),
     responses(
-        (status = 200, description = "The questions", body = ApprovalList),
+        (status = 200, description = "A page of questions", body = ApprovalPage),
         (status = 404, description = "There is no such run"),
     )
 )]
-async fn list(State(api): State<Api>, Ask(asked): Ask<ApprovalsQuery>) -> Result<Json<ApprovalList>, Problem> {
+async fn list(State(api): State<Api>, Ask(asked): Ask<ApprovalsQuery>) -> Result<Json<ApprovalPage>, Problem> {
     let run = asked.run.as_deref().map(run_id).transpose()?;
-    let filter = ApprovalFilter { run, all: asked.all, limit: page(asked.limit)? };
-    let approvals = api.store.approvals(&filter).await?.into_iter().map(ApprovalView::from).collect();
-    Ok(Json(ApprovalList { approvals }))
+    let (limit, after) = (page(asked.limit)?, List::Approvals.key(asked.cursor.as_deref())?);
+    let rows = api.store.approvals(&ApprovalFilter { run, all: asked.all, after, limit }).await?;
+    let next = next(&rows, limit, |last| List::Approvals.cursor(last.place()));
+    Ok(Json(ApprovalPage { approvals: rows.into_iter().map(ApprovalView::from).collect(), next }))
 }
 
 /// The question that is meant: of an attempt as in `task_…_3#1`, or of the attempt that a task is at.
 async fn meant(api: &Api, text: &str) -> Result<Ticket, Problem> {
     let nonsense = || Problem::not_found(format!("`{text}` is not the id of an approval"));
-    let (task, attempt) = match text.split_once('#') {
-        Some((task, attempt)) => (task, Some(attempt.parse::<u32>().map_err(|_| nonsense())?)),
-        None => (text, None),
-    };
-    let task: TaskKey = task.parse().map_err(|_| nonsense())?;
-    if let Some(attempt) = attempt {
-        return Ok(Ticket { task, attempt: Attempt(attempt) });
+    if text.contains('#') {
+        return text.parse().map_err(|_| nonsense());
     }
+    let task: TaskKey = text.parse().map_err(|_| nonsense())?;
     let tasks = api.store.tasks(task.run).await?;
     let found = tasks.iter().find(|it| it.ordinal == task.ordinal).ok_or_else(nonsense)?;
     Ok(Ticket { task, attempt: found.attempt })

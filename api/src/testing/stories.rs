@@ -16,6 +16,10 @@ async fn two_people_answer_with_their_own_tokens() {
     let bed = Bed::new().await;
     let open = bed.get("/api/v1/approvals").await;
     assert_eq!(open["approvals"].as_array().map(Vec::len), Some(2), "{open}");
+    let first = bed.get("/api/v1/approvals?limit=1").await;
+    let next = first["next"].as_str().expect("a cursor");
+    let second = bed.get(&format!("/api/v1/approvals?limit=1&cursor={next}")).await;
+    assert_eq!(json!([first["approvals"][0], second["approvals"][0]]), open["approvals"]);
     let yes = post("/api/v1/approvals/{approval}/answers", json!({"approve": true}));
     let first = bed.send(&yes, Some(&bed.tokens[1])).await.json();
     assert_eq!((&first["verdict"], &first["missing"]), (&json!("counted"), &json!(1)), "{first}");

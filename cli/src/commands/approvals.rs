@@ -18,7 +18,9 @@ pub async fn list(project: &Project, args: Approvals, out: Out) -> Result<Exit, 
         Some(text) => Some(resolve::run(&store, text).await?.id),
         None => None,
     };
-    let found = store.approvals(&ApprovalFilter { run, all: args.all, limit: args.limit.clamp(1, 10_000) }).await?;
+    let found = store
+        .approvals(&ApprovalFilter { run, all: args.all, limit: args.limit.clamp(1, 10_000), after: None })
+        .await?;
     if out.json {
         out.value(&found.iter().map(view).collect::<Vec<_>>())?;
         return Ok(Exit::Ok);

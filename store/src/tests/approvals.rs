@@ -1,6 +1,6 @@
 //! What people are asked, and what their answers do.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::json;
 use tidemill_dag::{
@@ -11,7 +11,7 @@ use tidemill_dag::{
 };
 
 use super::bed::{Bed, key, success};
-use crate::{ApprovalFilter, Claimed, Outcome, StoreError};
+use crate::{ApprovalFilter, ApprovalRecord, Claimed, Outcome, StoreError};
 
 fn question(bed: &Bed) -> Question {
     Question {
@@ -79,6 +79,53 @@ pub async fn enough_people_let_a_task_succeed(bed: &Bed) {
     assert_eq!((all.len(), all[0].answers.len(), all[0].open), (1, 2, false));
     assert_eq!(bed.work_off("w").await, 1, "the reader goes on");
     assert_eq!(bed.state(run).await, RunState::Succeeded);
+}
+
+/// Every question of a list, in pages of two.
+async fn walked(bed: &Bed, run: Option<RunId>, all: bool) -> Vec<Ticket> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = bed.store.approvals(&ApprovalFilter { run, all, after, limit: 2 }).await.expect("a page");
+        let Some(last) = page.last() else { return found };
+        after = Some(last.place().to_string().parse().expect("a place is read back"));
+        found.extend(page.iter().map(ApprovalRecord::ticket));
+    }
+}
+
+pub async fn lists_of_questions_go_on_behind_any_of_them(bed: &Bed) {
+    let (mut runs, mut open) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let run = bed.run(&[&[], &[], &[]]).await;
+        runs.push(run);
+        for (place, claimed) in (0..).zip(bed.claim("w").await) {
+            // Some run out at the same moment.
+            let expires_at = bed.clock_now().after(Duration::from_secs(60 - place / 2));
+            let question = Question { expires_at, required: 1, ..question(bed) };
+            bed.complete(&claimed, "w", Outcome::Asked { question: Box::new(question) }).await;
+            open.push(claimed.ticket);
+        }
+        // Ids of runs sort by the time that the clock tells.
+        bed.clock.advance(Duration::from_millis(5));
+    }
+    let all = walked(bed, None, true).await;
+    let newest_first = |a: &Ticket, b: &Ticket| b.task.run.cmp(&a.task.run).then(a.task.ordinal.cmp(&b.task.ordinal));
+    assert!(all.is_sorted_by(|a, b| newest_first(a, b).is_lt()) && all.len() == 9, "{all:?}");
+    let soonest = walked(bed, None, false).await;
+    assert_eq!(soonest.iter().collect::<BTreeSet<_>>(), open.iter().collect());
+    assert_eq!(soonest.len(), 9);
+    let expiries = bed.store.approvals(&ApprovalFilter::default()).await.expect("approvals");
+    assert!(expiries.is_sorted_by_key(|it| it.question.expires_at));
+    assert_eq!(expiries.iter().map(ApprovalRecord::ticket).collect::<Vec<_>>(), soonest, "in pages as at once");
+    let of_run = walked(bed, Some(runs[1]), true).await;
+    assert_eq!(of_run, all.iter().copied().filter(|it| it.task.run == runs[1]).collect::<Vec<_>>());
+    // What is decided takes no place from what is open.
+    for ticket in &of_run[..2] {
+        bed.store.answer(*ticket, &says("ann", true)).await.expect("it counts");
+    }
+    assert_eq!(walked(bed, Some(runs[1]), false).await, [of_run[2]]);
+    let one = ApprovalFilter { run: Some(runs[1]), limit: 1, ..ApprovalFilter::default() };
+    assert_eq!(bed.store.approvals(&one).await.expect("approvals").len(), 1);
+    assert_eq!(walked(bed, Some(runs[1]), true).await, of_run);
 }
 
 pub async fn one_refusal_fails_the_task_and_a_resume_asks_again(bed: &Bed) {
