@@ -2,10 +2,12 @@
 //! everything at once. Our own limits stand in one table: [`LIMITS`].
 
 mod arrows;
+mod features;
 mod lock;
 mod sources;
 
 pub use arrows::arrows;
+pub use features::built_twice;
 pub use lock::one_version_each;
 pub use sources::{Source, banned_calls, long_files, long_functions, only_queue_names_apalis, sources};
 
@@ -73,6 +75,11 @@ mod tests {
     #[test]
     fn one_version_of_what_must_be_one() {
         none("crates that must have one version", one_version_each(&root()));
+    }
+
+    #[test]
+    fn the_program_and_its_tests_share_their_libraries() {
+        none("libraries that `cargo run` and `cargo test --workspace` build differently", built_twice(&root()));
     }
 
     #[test]
