@@ -57,7 +57,7 @@ pub use version::{
     Adopt, Adopted, NewVersion, PipelineRecord, ScheduleState, VersionMove, VersionRecord, VersionSummary,
 };
 pub use wakes::Watcher;
-pub use work::{Claimed, ClaimedRun, Item, Outcome, Report, Swept, Upstream, Verdict};
+pub use work::{Claimed, ClaimedRun, Item, Outcome, Report, RunNext, Swept, Upstream, Verdict};
 pub use workers::{KnownWorker, NewWorker};
 
 #[cfg(test)]

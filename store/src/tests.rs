@@ -1,6 +1,7 @@
 //! One suite, two databases. Every case gets an empty database of its own, and ends with the seven invariants.
 
 mod approvals;
+mod at_hand;
 mod away;
 mod backfills;
 mod bed;
@@ -55,6 +56,9 @@ cases! {
         a_skipped_task_skips_its_readers, a_task_that_is_handed_back_goes_to_the_next, the_same_report_counts_once,
         a_stale_ticket_gets_nothing, only_the_owner_reports, a_worker_goes_on_with_the_next_task,
         a_worker_that_repeats_itself_gets_the_same_next_task, outputs_reach_their_readers, text_with_a_nul_is_stored, workers_say_who_they_are;
+    at_hand: what_is_at_hand_is_claimed_with_the_report, an_item_at_hand_brings_its_value,
+        a_report_told_again_gets_the_same_from_its_hand, what_was_at_hand_of_nobody_is_handed_back,
+        what_is_at_hand_waits_where_a_limit_is_full;
     graph: bad_news_runs_down_ten_thousand_tasks, bad_news_runs_down_a_long_chain, a_join_waits_for_all,
         a_cleanup_runs_after_a_failure, a_run_without_tasks_is_done, a_plan_out_of_order_is_refused;
     concurrency: queued_runs_start_in_turn, an_overlapping_run_is_skipped, a_newer_run_takes_the_place,

@@ -42,6 +42,9 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
     /// Dropping the future takes nothing.
     async fn take(&self, queues: &[String], max: usize) -> Result<Vec<Ticket>, TransportError>;
 
+    /// Takes what is there now, at most `max`, in the order of [`Transport::take`]; it waits for nothing.
+    async fn take_now(&self, queues: &[String], max: usize) -> Result<Vec<Ticket>, TransportError>;
+
     /// Stops taking. Returns tickets that were taken for nobody; later calls of [`Transport::take`] begin anew.
     async fn stop_taking(&self) -> Vec<Ticket> {
         Vec::new()
@@ -161,6 +164,10 @@ impl Transport for InProcess {
             }
             arrived.await;
         }
+    }
+
+    async fn take_now(&self, queues: &[String], max: usize) -> Result<Vec<Ticket>, TransportError> {
+        Ok(self.shelves().pop(queues, max.max(1)))
     }
 }
 

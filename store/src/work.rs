@@ -98,9 +98,31 @@ pub struct Report {
     pub owner: WorkerId,
     /// What came of it.
     pub outcome: Outcome,
-    /// Wants the one task that this makes ready, if there is exactly one and it is of the same queue, under a lease
-    /// of this length.
-    pub run_next: Option<Duration>,
+    /// Wants a task to go on with.
+    pub run_next: Option<RunNext>,
+}
+
+impl Report {
+    /// The ticket that was taken for the moment of this report.
+    pub(crate) fn at_hand(&self) -> Option<Ticket> {
+        self.run_next.and_then(|next| next.at_hand)
+    }
+}
+
+/// The task that a worker goes on with, claimed together with its report: the one that the report makes ready, if there is
+/// exactly one and it is of the same queue; else the one at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunNext {
+    /// Under a lease of this length.
+    pub lease: Duration,
+    /// A ticket that was taken for this moment.
+    pub at_hand: Option<Ticket>,
+}
+
+impl From<Duration> for RunNext {
+    fn from(lease: Duration) -> Self {
+        Self { lease, at_hand: None }
+    }
 }
 
 /// What came of an attempt.

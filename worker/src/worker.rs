@@ -1,14 +1,18 @@
 //! The loop: take tickets, claim, hand on, report.
 
 use std::{
+    collections::VecDeque,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use tidemill_dag::id::Ticket;
-use tidemill_store::{Claimed, Outcome, Report};
+use tidemill_store::{Claimed, Outcome, Report, RunNext, Verdict};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -70,6 +74,10 @@ pub(crate) struct Site {
     pub lists: Lists,
     leases: Leases,
     presence: Presence,
+    /// Tickets that were taken and whose slot is not free yet.
+    ahead: Mutex<VecDeque<Ticket>>,
+    /// Whether the last look found as many tickets as it wanted: there may be more.
+    plenty: AtomicBool,
     /// Cancelled when nothing new is to be begun.
     stopping: CancellationToken,
     /// Cancelled when what still runs is to be stopped and given back.
@@ -119,6 +127,8 @@ impl Worker {
             lists: Lists::default(),
             leases: Leases::default(),
             presence: Presence::of(&config),
+            ahead: Mutex::default(),
+            plenty: AtomicBool::new(false),
             stopping: CancellationToken::new(),
             give_back: CancellationToken::new(),
             config,
@@ -161,11 +171,13 @@ impl Worker {
             let site = Arc::clone(&site);
             tokio::spawn(async move { site.presence.keep(&site.wiring.store).await })
         };
-        let unused = take_until(&site, &feed, &slots, &shutdown).await;
+        take_until(&site, &feed, &slots, &shutdown).await;
         drop(feed);
         site.stopping.cancel();
         site.presence.drains();
-        pass_on(&site, unused).await;
+        let mut unused: Vec<Ticket> = site.ahead().drain(..).collect();
+        unused.extend(site.wiring.transport.stop_taking().await);
+        pass_on(&site, &unused).await;
         // Every slot free again: nothing runs any more.
         let drained = tokio::time::timeout(site.config.drain, slots.acquire_many(all_slots));
         let drained = tokio::select! {
@@ -189,9 +201,8 @@ impl Worker {
 }
 
 /// Tickets that were taken and will not be used here need not wait until they are missed.
-async fn pass_on(site: &Site, mut unused: Vec<Ticket>) {
-    unused.extend(site.wiring.transport.stop_taking().await);
-    if let Err(error) = site.wiring.store.pass_on(&unused).await {
+async fn pass_on(site: &Site, unused: &[Ticket]) {
+    if let Err(error) = site.wiring.store.pass_on(unused).await {
         tracing::info!(error = %chain(&error), "unused tickets are left to the sweep");
     }
 }
@@ -210,32 +221,33 @@ where
     Box::pin(async move { queue::run(&name, jobs, handler, ended).await })
 }
 
-/// Takes tickets, as many as slots are free and a few ahead, and claims what stands behind them. Returns those that were
-/// taken ahead and not used.
-async fn take_until(
-    site: &Site,
-    feed: &queue::Feed<Job>,
-    slots: &Arc<Semaphore>,
-    shutdown: &CancellationToken,
-) -> Vec<Ticket> {
+impl Site {
+    fn ahead(&self) -> MutexGuard<'_, VecDeque<Ticket>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes tickets, as many as slots are free and a few ahead, and claims what stands behind them.
+async fn take_until(site: &Site, feed: &queue::Feed<Job>, slots: &Arc<Semaphore>, shutdown: &CancellationToken) {
     let mut pause = PAUSE.0;
-    let mut ahead: Vec<Ticket> = Vec::new();
     loop {
         let free = tokio::select! {
             biased;
-            () = shutdown.cancelled() => return ahead,
+            () = shutdown.cancelled() => return,
             free = free_slots(slots) => free,
         };
-        if ahead.is_empty() {
+        if site.ahead().is_empty() {
+            let wanted = free.len() + site.config.prefetch;
             let taken = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return ahead,
-                taken = site.wiring.transport.take(&site.config.queues, free.len() + site.config.prefetch) => taken,
+                () = shutdown.cancelled() => return,
+                taken = site.wiring.transport.take(&site.config.queues, wanted) => taken,
             };
             match taken {
                 Ok(tickets) => {
                     pause = PAUSE.0;
-                    ahead = tickets;
+                    site.plenty.store(tickets.len() >= wanted, Ordering::Relaxed);
+                    site.ahead().extend(tickets);
                 }
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "no tickets can be taken, trying again");
@@ -246,8 +258,12 @@ async fn take_until(
                 }
             }
         }
-        let later = ahead.split_off(ahead.len().min(free.len()));
-        claim(site, feed, free, &std::mem::replace(&mut ahead, later)).await;
+        let tickets: Vec<Ticket> = {
+            let mut ahead = site.ahead();
+            let count = ahead.len().min(free.len());
+            ahead.drain(..count).collect()
+        };
+        claim(site, feed, free, &tickets).await;
     }
 }
 
@@ -290,10 +306,10 @@ async fn claim(site: &Site, feed: &queue::Feed<Job>, mut free: Vec<OwnedSemaphor
     }
 }
 
-/// One slot's work: a task, and those that follow it in a strict chain.
+/// One slot's work: a task, and those that follow it: in a strict chain, or because they are at hand when it ends.
 async fn serve(site: &Arc<Site>, job: Job) {
     let Job { claimed, lease, _slot } = job;
-    let mut next = Some((claimed, lease));
+    let (mut next, mut in_chain) = (Some((claimed, lease)), false);
     while let Some((claimed, lease)) = next {
         let ticket = claimed.ticket;
         let outcome = tokio::select! {
@@ -303,30 +319,59 @@ async fn serve(site: &Arc<Site>, job: Job) {
             outcome = attempt::run(site, claimed) => Some(outcome),
         };
         next = match outcome {
-            Some(outcome) => report(site, ticket, outcome, &lease).await,
+            Some(outcome) => report(site, ticket, outcome, &lease, &mut in_chain).await,
             None => None,
         };
     }
 }
 
-/// Tells the store until it has heard, or until the lease is lost.
-async fn report(site: &Site, ticket: Ticket, outcome: Outcome, lease: &Lease) -> Option<(Claimed, Lease)> {
+/// A ticket for the slot whose task has just ended, where there are likely some: claimed together with the report, it costs no
+/// commit of its own. A slot in the middle of a chain needs none.
+async fn at_hand(site: &Site) -> Option<Ticket> {
+    let ahead = site.ahead().pop_front();
+    if ahead.is_some() || !site.plenty.load(Ordering::Relaxed) {
+        return ahead;
+    }
+    let taken = site.wiring.transport.take_now(&site.config.queues, 1).await;
+    let ticket = taken.inspect_err(|error| tracing::debug!(error = %chain(error), "no ticket is at hand")).ok()?.pop();
+    if ticket.is_none() {
+        site.plenty.store(false, Ordering::Relaxed);
+    }
+    ticket
+}
+
+/// Others may use it. Nobody waits for that.
+fn put_back(site: &Arc<Site>, ticket: Option<Ticket>) {
+    let Some(ticket) = ticket else { return };
+    let site = Arc::clone(site);
+    tokio::spawn(async move { pass_on(&site, &[ticket]).await });
+}
+
+/// Tells the store until it has heard, or until the lease is lost. Returns what the slot goes on with.
+async fn report(
+    site: &Arc<Site>,
+    ticket: Ticket,
+    outcome: Outcome,
+    lease: &Lease,
+    in_chain: &mut bool,
+) -> Option<(Claimed, Lease)> {
     let going_on = !site.stopping.is_cancelled() && !matches!(outcome, Outcome::Cancelled);
+    let at_hand = if going_on && !*in_chain { at_hand(site).await } else { None };
+    let run_next = going_on.then_some(RunNext { lease: site.config.lease, at_hand });
     let mut pause = PAUSE.0;
     loop {
-        let report = Report {
-            ticket,
-            owner: site.config.id.clone(),
-            outcome: outcome.clone(),
-            run_next: going_on.then_some(site.config.lease),
-        };
+        let report = Report { ticket, owner: site.config.id.clone(), outcome: outcome.clone(), run_next };
         let since = Instant::now();
         match site.wiring.store.complete(report).await {
-            Ok(verdict) => {
-                if !verdict.accepted {
+            Ok(Verdict { accepted, next }) => {
+                if !accepted {
                     tracing::info!(%ticket, "the result came too late and does not count");
                 }
-                return verdict.next.map(|next| {
+                *in_chain = next.as_ref().is_some_and(|next| Some(next.ticket) != at_hand);
+                if *in_chain || !accepted {
+                    put_back(site, at_hand);
+                }
+                return next.map(|next| {
                     let lease = site.leases.hold(next.ticket, since);
                     (next, lease)
                 });
@@ -334,7 +379,10 @@ async fn report(site: &Site, ticket: Ticket, outcome: Outcome, lease: &Lease) ->
             Err(error) => {
                 tracing::warn!(%ticket, error = %chain(&error), "a result cannot be stored, trying again");
                 tokio::select! {
-                    () = lease.lost().cancelled() => return None,
+                    () = lease.lost().cancelled() => {
+                        put_back(site, at_hand);
+                        return None;
+                    }
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE.1),
                 }
             }

@@ -22,6 +22,10 @@ const HEIR: &str = "SELECT t.ordinal, t.attempt FROM edges AS e \
                     WHERE e.run_id = $1 AND e.from_ordinal = $2 AND t.state = 'running' AND t.owner = $3 \
                     AND t.started_at = $4";
 
+/// The task that was at hand for that report, if it was claimed together with it.
+const AT_HAND: &str = "SELECT t.ordinal FROM tasks AS t WHERE t.run_id = $1 AND t.ordinal = $2 AND t.attempt = $3 \
+                       AND t.state = 'running' AND t.owner = $4 AND t.started_at = $5";
+
 /// The verdict on a report that the state machine refuses: accepted if it was accepted before.
 pub(super) async fn told_before(tx: &mut Tx, now: Timestamp, report: &Report) -> Result<Verdict, StoreError> {
     let TaskKey { run, ordinal } = report.ticket.task;
@@ -34,16 +38,28 @@ pub(super) async fn told_before(tx: &mut Tx, now: Timestamp, report: &Report) ->
     if report.run_next.is_none() {
         return Ok(Verdict { accepted: true, next: None });
     }
-    let rows = tx.rows("look for the next task", HEIR, &[run.into(), ordinal.into(), owner.into(), at.into()]).await?;
-    let next = match rows.first() {
-        Some(row) => {
-            let mut columns = Columns::of(row, "tasks");
-            let task = TaskKey { run, ordinal: columns.next::<Ordinal>("ordinal")? };
-            Some(held(tx, now, Ticket { task, attempt: columns.next::<Attempt>("attempt")? }).await?)
-        }
+    let next = match followed(tx, report, at).await? {
+        Some(next) => Some(held(tx, now, next).await?),
         None => None,
     };
     Ok(Verdict { accepted: true, next })
+}
+
+/// The task that was claimed together with a report that was told at this moment, if the worker still has it.
+async fn followed(tx: &mut Tx, report: &Report, at: Timestamp) -> Result<Option<Ticket>, StoreError> {
+    let TaskKey { run, ordinal } = report.ticket.task;
+    let owner = report.owner.0.as_str();
+    let rows = tx.rows("look for the next task", HEIR, &[run.into(), ordinal.into(), owner.into(), at.into()]).await?;
+    if let Some(row) = rows.first() {
+        let mut columns = Columns::of(row, "tasks");
+        let task = TaskKey { run, ordinal: columns.next::<Ordinal>("ordinal")? };
+        return Ok(Some(Ticket { task, attempt: columns.next::<Attempt>("attempt")? }));
+    }
+    let Some(at_hand) = report.at_hand() else { return Ok(None) };
+    let Ticket { task, attempt } = at_hand;
+    let args = [task.run.into(), task.ordinal.into(), attempt.into(), owner.into(), at.into()];
+    let rows = tx.rows("look for the task that was at hand", AT_HAND, &args).await?;
+    Ok((!rows.is_empty()).then_some(at_hand))
 }
 
 /// The audit row of a task that is offered again carries the new attempt.

@@ -9,7 +9,7 @@ use crate::{
     Claimed, Report, StoreError, Upstream, Verdict,
     db::Tx,
     door::{After, Door, contradicts, refused, upstream, values},
-    work::{Item, Outcome},
+    work::{Item, Outcome, RunNext},
 };
 
 /// What one request came to, before what it reads is loaded.
@@ -79,22 +79,25 @@ impl Desk {
             }
         }
         door.settle().await?;
-        let Some((lease, heir)) = report.run_next.zip(door.only_heir(task, &blocked)) else {
-            return Ok(Found::Accepted(None));
-        };
-        let claimed = door.claim(heir, &report.owner, lease)?;
-        Ok(Found::Accepted(if claimed { Some(Box::new(door.claimed(heir.task)?)) } else { None }))
+        let Some(RunNext { lease, at_hand }) = report.run_next else { return Ok(Found::Accepted(None)) };
+        for next in door.only_heir(task, &blocked).into_iter().chain(at_hand) {
+            if door.claim(next, &report.owner, lease)? {
+                return Ok(Found::Accepted(Some(Box::new(door.claimed(next.task)?))));
+            }
+        }
+        Ok(Found::Accepted(None))
     }
 }
 
 impl Request {
-    /// What it wants to claim.
+    /// What it wants to claim, as far as it says so.
     fn tickets(&self) -> impl Iterator<Item = Ticket> {
-        let tickets = match self {
-            Self::Claim { tickets, .. } => tickets.as_slice(),
-            Self::Complete(_) | Self::Create(..) => &[],
+        let (tickets, at_hand) = match self {
+            Self::Claim { tickets, .. } => (tickets.as_slice(), None),
+            Self::Complete(report) => (&[][..], report.at_hand()),
+            Self::Create(..) => (&[][..], None),
         };
-        tickets.iter().copied()
+        tickets.iter().copied().chain(at_hand)
     }
 }
 
@@ -102,16 +105,11 @@ impl Request {
 fn touched(requests: &[Request]) -> BTreeMap<TaskKey, bool> {
     let mut touched = BTreeMap::new();
     for request in requests {
-        match request {
-            Request::Claim { tickets, .. } => {
-                for ticket in tickets {
-                    touched.entry(ticket.task).or_insert(false);
-                }
-            }
-            Request::Complete(report) => {
-                touched.insert(report.ticket.task, true);
-            }
-            Request::Create(..) => {}
+        for ticket in request.tickets() {
+            touched.entry(ticket.task).or_insert(false);
+        }
+        if let Request::Complete(report) = request {
+            touched.insert(report.ticket.task, true);
         }
     }
     touched
@@ -130,12 +128,9 @@ impl Reads {
         let mut reads = Self { of: Vec::new(), found: HashMap::new(), items: Vec::new(), values: BTreeMap::new() };
         for (found, request) in found.iter().zip(requests) {
             match (found, request) {
-                (Found::Claimed(claimed), _) => {
-                    let tasks = claimed.iter().map(|it| it.ticket.task);
-                    reads.items.extend(tasks.filter(|task| door.is_item(*task)));
-                    reads
-                        .of
-                        .extend(claimed.iter().map(|it| it.ticket.task).filter(|task| door.upstream_count(*task) > 0));
+                (Found::Claimed(claimed), _) => claimed.iter().for_each(|it| reads.want(door, it.ticket.task)),
+                (Found::Accepted(Some(next)), Request::Complete(report)) if report.at_hand() == Some(next.ticket) => {
+                    reads.want(door, next.ticket.task);
                 }
                 (Found::Accepted(Some(next)), Request::Complete(report)) => {
                     let task = next.ticket.task;
@@ -149,6 +144,15 @@ impl Reads {
             }
         }
         reads
+    }
+
+    fn want(&mut self, door: &Door<'_>, task: TaskKey) {
+        if door.is_item(task) {
+            self.items.push(task);
+        }
+        if door.upstream_count(task) > 0 {
+            self.of.push(task);
+        }
     }
 
     async fn load(&mut self, tx: &mut Tx) -> Result<(), StoreError> {

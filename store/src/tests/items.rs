@@ -196,7 +196,7 @@ pub async fn long_lists(bed: &Bed) {
             let tickets = drain(&bed.transport).await;
             for some in tickets.chunks(64) {
                 let claimed = bed.store.claim(some, &worker("w"), LEASE).await.expect("claims");
-                let next = Some(LEASE);
+                let next = Some(LEASE.into());
                 let reports = claimed
                     .iter()
                     .map(|task| bed.store.complete(Report { run_next: next, ..report(task, "w", success()) }));

@@ -146,8 +146,10 @@ pub async fn a_worker_goes_on_with_the_next_task(bed: &Bed) {
     let mut claimed = bed.claim_one("w").await;
     for ordinal in 1..3 {
         let output = json!({ "result": ordinal });
-        let report =
-            Report { run_next: Some(LEASE), ..report(&claimed, "w", Outcome::Succeeded { output: output.clone() }) };
+        let report = Report {
+            run_next: Some(LEASE.into()),
+            ..report(&claimed, "w", Outcome::Succeeded { output: output.clone() })
+        };
         claimed = bed.store.complete(report).await.expect("a verdict").next.expect("the next task");
         assert_eq!(claimed.ticket.task, key(run, ordinal));
         assert_eq!(claimed.upstream.len(), 1);
@@ -155,7 +157,7 @@ pub async fn a_worker_goes_on_with_the_next_task(bed: &Bed) {
         assert!(drain(&bed.transport).await.is_empty(), "nobody else is asked");
         bed.holds().await;
     }
-    let report = Report { run_next: Some(LEASE), ..report(&claimed, "w", success()) };
+    let report = Report { run_next: Some(LEASE.into()), ..report(&claimed, "w", success()) };
     let verdict = bed.store.complete(report).await.expect("a verdict");
     assert_eq!(verdict.next, None, "two became ready");
     assert_eq!(bed.tickets().await.len(), 2);
@@ -164,7 +166,7 @@ pub async fn a_worker_goes_on_with_the_next_task(bed: &Bed) {
 pub async fn a_worker_that_repeats_itself_gets_the_same_next_task(bed: &Bed) {
     bed.run(&[&[], &[0], &[0, 1]]).await;
     let claimed = bed.claim_one("w").await;
-    let report = Report { run_next: Some(LEASE), ..report(&claimed, "w", success()) };
+    let report = Report { run_next: Some(LEASE.into()), ..report(&claimed, "w", success()) };
     let first = bed.store.complete(report.clone()).await.expect("a verdict");
     assert!(first.next.is_some());
     bed.clock.advance(Duration::from_millis(5));

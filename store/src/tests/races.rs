@@ -109,7 +109,7 @@ pub async fn everything_at_once(bed: &Bed) {
 async fn step(store: &Store, tickets: &[Ticket], who: &str) -> Result<(), StoreError> {
     let claimed = store.claim(tickets, &worker(who), LEASE).await?;
     let reports = claimed.iter().map(|task| {
-        let run_next = (task.ticket.task.ordinal.0 % 2 == 0).then_some(LEASE);
+        let run_next = (task.ticket.task.ordinal.0 % 2 == 0).then_some(LEASE.into());
         store.complete(Report { run_next, ..report(task, who, success()) })
     });
     for verdict in join_all(reports).await {

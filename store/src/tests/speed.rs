@@ -49,7 +49,7 @@ async fn chain(bed: &Bed) -> Duration {
     let mut next = Some(bed.claim_one("w").await);
     let since = Instant::now();
     while let Some(task) = next {
-        let report = Report { run_next: Some(LEASE), ..report(&task, "w", success()) };
+        let report = Report { run_next: Some(LEASE.into()), ..report(&task, "w", success()) };
         next = bed.store.complete(report).await.expect("a verdict").next;
     }
     let each = since.elapsed() / STEPS;

@@ -19,6 +19,7 @@ pub async fn run(transport: &dyn Transport) {
     queues_are_apart(transport).await;
     taking_waits(transport).await;
     a_dropped_take_loses_nothing(transport).await;
+    what_is_there_is_taken_at_once(transport).await;
 }
 
 fn tickets(ordinals: std::ops::Range<u32>) -> Vec<Ticket> {
@@ -75,4 +76,21 @@ async fn a_dropped_take_loses_nothing(transport: &dyn Transport) {
     }
     publish(transport, "a", Priority::Normal, 0..3).await;
     assert_eq!(take(transport, "a", 3).await.len(), 3);
+}
+
+async fn what_is_there_is_taken_at_once(transport: &dyn Transport) {
+    let now = async |queues: &[&str], max| {
+        let queues: Vec<String> = queues.iter().map(|queue| (*queue).to_owned()).collect();
+        tokio::time::timeout(PATIENCE, transport.take_now(&queues, max))
+            .await
+            .expect("it does not wait")
+            .expect("it takes")
+    };
+    assert_eq!(now(&["a", "b"], 5).await, []);
+    publish(transport, "a", Priority::Normal, 0..3).await;
+    publish(transport, "b", Priority::High, 7..8).await;
+    assert_eq!(now(&["a", "b"], 1).await, tickets(7..8), "the highest class first");
+    assert_eq!(now(&["a"], 2).await, tickets(0..2));
+    assert_eq!(take(transport, "a", 1).await, tickets(2..3), "what is left is there for whoever waits");
+    assert_eq!(now(&["a", "b"], 5).await, []);
 }

@@ -78,14 +78,20 @@ type Popped = Option<(String, Vec<(Vec<u8>, f64)>)>;
 
 impl Taker {
     fn receive(&mut self, popped: Popped) {
-        let Some((set, members)) = popped else { return };
-        for (member, _) in members {
-            match decode(&member) {
-                Some(ticket) => self.arrived.push_back(ticket),
-                None => tracing::warn!(set, bytes = member.len(), "something in a queue is no ticket; dropped"),
-            }
-        }
+        self.arrived.extend(tickets(popped));
     }
+}
+
+fn tickets(popped: Popped) -> Vec<Ticket> {
+    let Some((set, members)) = popped else { return Vec::new() };
+    let ticket = |(member, _): (Vec<u8>, f64)| {
+        let ticket = decode(&member);
+        if ticket.is_none() {
+            tracing::warn!(set, bytes = member.len(), "something in a queue is no ticket; dropped");
+        }
+        ticket
+    };
+    members.into_iter().filter_map(ticket).collect()
 }
 
 impl RedisTransport {
@@ -151,6 +157,17 @@ impl RedisTransport {
         Arc::clone(takers.entry(queues.to_vec()).or_default())
     }
 
+    /// What is taken, for a command that takes from sets: of the highest class that has any, the oldest.
+    fn least(&self, command: &mut redis::Cmd, queues: &[String], max: usize) {
+        command.arg(queues.len() * CLASSES.len());
+        for class in CLASSES {
+            for queue in queues {
+                command.arg(self.key(queue, class));
+            }
+        }
+        command.arg("MIN").arg("COUNT").arg(max.clamp(1, CAPACITY));
+    }
+
     async fn pop(&self, taker: &mut Taker, queues: &[String], max: usize) -> RedisResult<Popped> {
         let Line { connection, .. } = match &taker.connection {
             Some(line) => line.clone(),
@@ -165,13 +182,8 @@ impl RedisTransport {
         };
         let pending = taker.pending.get_or_insert_with(|| {
             let mut command = redis::cmd("BZMPOP");
-            command.arg(BLOCK).arg(queues.len() * CLASSES.len());
-            for class in CLASSES {
-                for queue in queues {
-                    command.arg(self.key(queue, class));
-                }
-            }
-            command.arg("MIN").arg("COUNT").arg(max.clamp(1, CAPACITY));
+            command.arg(BLOCK);
+            self.least(&mut command, queues, max);
             tokio::spawn(popping(connection, command))
         });
         let popped = pending.await.unwrap_or_else(|error| Err(std::io::Error::other(error).into()));
@@ -228,6 +240,15 @@ impl Transport for RedisTransport {
             let popped = self.pop(&mut taker, queues, max).await;
             taker.receive(popped.map_err(|error| failed("take tickets", error))?);
         }
+    }
+
+    async fn take_now(&self, queues: &[String], max: usize) -> Result<Vec<Ticket>, TransportError> {
+        let mut command = redis::cmd("ZMPOP");
+        self.least(&mut command, queues, max);
+        let mut commands = redis::pipe();
+        commands.add_command(command);
+        let (popped,): (Popped,) = self.ask("take tickets", &commands).await?;
+        Ok(tickets(popped))
     }
 
     async fn stop_taking(&self) -> Vec<Ticket> {

@@ -1,4 +1,5 @@
 mod approvals;
+mod at_hand;
 mod bed;
 mod http;
 mod kinds;

@@ -46,6 +46,12 @@ pub enum Said {
     HandedBack,
 }
 
+/// What a worker wants to go on with: what its report makes ready, else what is at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Next {
+    pub at_hand: Option<Ticket>,
+}
+
 /// What a worker hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
@@ -64,7 +70,13 @@ pub trait Door {
     async fn create(&mut self, order: &Order) -> Result<RunId, Broken>;
     async fn claim(&mut self, tickets: &[Ticket], worker: &WorkerId) -> Result<Vec<Ticket>, Broken>;
     async fn heartbeat(&mut self, worker: &WorkerId) -> Result<Vec<Ticket>, Broken>;
-    async fn complete(&mut self, ticket: Ticket, worker: &WorkerId, said: Said, next: bool) -> Result<Heard, Broken>;
+    async fn complete(
+        &mut self,
+        ticket: Ticket,
+        worker: &WorkerId,
+        said: Said,
+        next: Option<Next>,
+    ) -> Result<Heard, Broken>;
     /// False where the run was finished already.
     async fn cancel(&mut self, run: RunId) -> Result<bool, Broken>;
     /// False where there is nothing to resume.

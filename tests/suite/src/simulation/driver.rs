@@ -13,7 +13,7 @@ use tidemill_dag::{
 use super::{
     check,
     dice::Dice,
-    door::{Broken, Door, Order, Said},
+    door::{Broken, Door, Next, Order, Said},
     pipelines::{Fate, Pipeline, Script},
     wire::Wire,
     workers::{Doing, Worker, outcome},
@@ -66,6 +66,7 @@ impl Tally {
             "handed back",
             "parked",
             "run next",
+            "ran what was at hand",
             "decided by people",
             "questions over",
             "answers counted",
@@ -329,7 +330,7 @@ impl<D: Door> Simulation<D> {
             held.into_iter().filter(|held| worker.jobs.iter().all(|job| job.ticket != *held)).collect();
         for ticket in unknown {
             self.note(|| format!("{id} hands back {ticket}, of which it knows nothing"));
-            self.risky(async |door| door.complete(ticket, &id, Said::HandedBack, false).await).await?;
+            self.risky(async |door| door.complete(ticket, &id, Said::HandedBack, None).await).await?;
         }
         Ok(())
     }
@@ -348,18 +349,29 @@ impl<D: Door> Simulation<D> {
             let doing = job.doing;
             let said = *job.said.get_or_insert_with(|| outcome(doing, ticket, clock));
             let id = self.workers[seat].id.clone();
-            let next = self.dice.strikes(300);
+            let next = self.dice.strikes(300).then(|| self.next());
             let heard = self.risky(async |door| door.complete(ticket, &id, said, next).await).await?;
             self.note(|| format!("{id} reports {ticket} {said:?}: {heard:?}"));
             let Some(heard) = heard else { continue };
             self.workers[seat].jobs.retain(|job| job.ticket != ticket);
             self.tally.count(if heard.accepted { "reports accepted" } else { "reports refused" }, 1);
+            let at_hand = next.and_then(|next| next.at_hand);
             if let Some(next) = heard.next {
-                self.tally.count("run next", 1);
+                self.tally.count(if Some(next) == at_hand { "ran what was at hand" } else { "run next" }, 1);
                 self.begin(seat, next).await?;
+            }
+            // What was not looked at is passed on.
+            if let Some(at_hand) = at_hand.filter(|at_hand| heard.next.map_or(!heard.accepted, |next| next != *at_hand))
+            {
+                self.wire.offer(at_hand);
             }
         }
         Ok(())
+    }
+
+    fn next(&mut self) -> Next {
+        let at_hand = if self.dice.strikes(500) { self.wire.take(1).pop() } else { None };
+        Next { at_hand }
     }
 
     /// The process may end here. Now and then somebody notices at once.
@@ -381,7 +393,7 @@ impl<D: Door> Simulation<D> {
         let was: WorkerId = self.workers[seat].restart();
         self.note(|| format!("{was} stops and hands back {} tasks", jobs.len()));
         for job in jobs {
-            self.risky(async |door| door.complete(job.ticket, &was, Said::HandedBack, false).await).await?;
+            self.risky(async |door| door.complete(job.ticket, &was, Said::HandedBack, None).await).await?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use tidemill_dag::{
 };
 
 use super::{
-    door::{Broken, Door, Heard, LEASE_SECONDS, Order, Said, question},
+    door::{Broken, Door, Heard, LEASE_SECONDS, Next, Order, Said, question},
     pipelines::{POOLS, Pipeline},
     wire::Wire,
 };
@@ -259,6 +259,23 @@ impl Memory {
         self.tasks.values().filter(|task| wanted(task)).map(|task| task.key).collect()
     }
 
+    /// Claims behind a ticket, if it is still good and every limit has room; else it waits for that.
+    fn claim_one(
+        &mut self,
+        work: &mut Work,
+        rooms: &mut BTreeMap<Gate, Room>,
+        ticket: Ticket,
+        worker: &WorkerId,
+    ) -> bool {
+        let good = work.task(ticket.task).is_some_and(|row| row.state == TaskState::Ready && row.ticket() == ticket);
+        if good && !take_all(rooms, &self.gates(ticket.task)) {
+            self.standby.insert(ticket);
+            return false;
+        }
+        let by = Holder { attempt: ticket.attempt, owner: worker.clone() };
+        work.apply(ticket.task, &Event::Start { by, lease_until: self.lease_until() }, 0.0).is_ok()
+    }
+
     /// The one task that this work made ready, claimed for the same worker.
     fn run_next(&self, work: &mut Work, of: TaskKey, owner: &WorkerId) -> Option<Ticket> {
         let mut ready = self
@@ -339,19 +356,11 @@ impl Door for Memory {
 
     async fn claim(&mut self, tickets: &[Ticket], worker: &WorkerId) -> Result<Vec<Ticket>, Broken> {
         let keys: Vec<TaskKey> = tickets.iter().map(|ticket| ticket.task).collect();
-        let lease_until = self.lease_until();
         let mut work = self.begin(&keys);
-        let mut claimed = Vec::new();
         let mut rooms = self.rooms(|task| task.state == TaskState::Running);
+        let mut claimed = Vec::new();
         for ticket in tickets {
-            let good =
-                work.task(ticket.task).is_some_and(|row| row.state == TaskState::Ready && row.ticket() == *ticket);
-            if good && !take_all(&mut rooms, &self.gates(ticket.task)) {
-                self.standby.insert(*ticket);
-                continue;
-            }
-            let by = Holder { attempt: ticket.attempt, owner: worker.clone() };
-            if work.apply(ticket.task, &Event::Start { by, lease_until }, 0.0).is_ok() {
+            if self.claim_one(&mut work, &mut rooms, *ticket, worker) {
                 claimed.push(*ticket);
             }
         }
@@ -369,7 +378,13 @@ impl Door for Memory {
         Ok(kept.iter().map(|key| self.tasks[key].ticket()).collect())
     }
 
-    async fn complete(&mut self, ticket: Ticket, worker: &WorkerId, said: Said, next: bool) -> Result<Heard, Broken> {
+    async fn complete(
+        &mut self,
+        ticket: Ticket,
+        worker: &WorkerId,
+        said: Said,
+        next: Option<Next>,
+    ) -> Result<Heard, Broken> {
         let by = Holder { attempt: ticket.attempt, owner: worker.clone() };
         let event = match said {
             Said::Succeeded => Event::Succeed(by),
@@ -383,14 +398,23 @@ impl Door for Memory {
             }
             Said::HandedBack => Event::Release(by),
         };
-        let mut work = self.begin(&[ticket.task]);
+        let at_hand = next.and_then(|next| next.at_hand);
+        let keys: Vec<TaskKey> = at_hand.into_iter().chain([ticket]).map(|ticket| ticket.task).collect();
+        let mut work = self.begin(&keys);
         match work.apply(ticket.task, &event, self.wire.draw()) {
             Ok(()) => {}
             Err(refused @ IllegalMove::Run { .. }) => return Err(broken(refused)),
             Err(_) => return Ok(Heard { accepted: false, next: None }),
         }
         self.settle(&mut work)?;
-        let next = if next { self.run_next(&mut work, ticket.task, worker) } else { None };
+        let heir = next.and_then(|_| self.run_next(&mut work, ticket.task, worker));
+        let next = match (heir, at_hand) {
+            (None, Some(at_hand)) => {
+                let mut rooms = self.rooms(|task| task.state == TaskState::Running);
+                self.claim_one(&mut work, &mut rooms, at_hand, worker).then_some(at_hand)
+            }
+            (heir, _) => heir,
+        };
         self.commit(work)?;
         match said {
             Said::Succeeded => drop(self.data_sets.insert(ticket)),

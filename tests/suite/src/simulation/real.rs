@@ -12,12 +12,12 @@ use tidemill_dag::{
     time::{Chance, Clock},
 };
 use tidemill_store::{
-    NewPool, NewRun, NewTask, NewVersion, Outcome, Report, Store, StoreError, TaskFailure, Transport, TransportError,
-    TriggerKind,
+    NewPool, NewRun, NewTask, NewVersion, Outcome, Report, RunNext, Store, StoreError, TaskFailure, Transport,
+    TransportError, TriggerKind,
 };
 
 use super::{
-    door::{Broken, Door, Heard, LEASE_SECONDS, Order, Said, question},
+    door::{Broken, Door, Heard, LEASE_SECONDS, Next, Order, Said, question},
     pipelines::{POOLS, Pipeline},
     wire::Wire,
 };
@@ -33,6 +33,10 @@ impl Transport for Wire {
 
     /// Nobody waits in a simulation.
     async fn take(&self, _: &[String], max: usize) -> Result<Vec<Ticket>, TransportError> {
+        Ok(Self::take(self, max))
+    }
+
+    async fn take_now(&self, _: &[String], max: usize) -> Result<Vec<Ticket>, TransportError> {
         Ok(Self::take(self, max))
     }
 }
@@ -139,9 +143,16 @@ impl Door for Real {
         self.store.heartbeat(worker, LEASE).await.map_err(broken)
     }
 
-    async fn complete(&mut self, ticket: Ticket, worker: &WorkerId, said: Said, next: bool) -> Result<Heard, Broken> {
+    async fn complete(
+        &mut self,
+        ticket: Ticket,
+        worker: &WorkerId,
+        said: Said,
+        next: Option<Next>,
+    ) -> Result<Heard, Broken> {
         let outcome = outcome(ticket, said);
-        let report = Report { ticket, owner: worker.clone(), outcome, run_next: next.then_some(LEASE) };
+        let run_next = next.map(|Next { at_hand }| RunNext { lease: LEASE, at_hand });
+        let report = Report { ticket, owner: worker.clone(), outcome, run_next };
         let verdict = self.store.complete(report).await.map_err(broken)?;
         Ok(Heard { accepted: verdict.accepted, next: verdict.next.map(|next| next.ticket) })
     }
