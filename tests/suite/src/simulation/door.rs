@@ -62,6 +62,9 @@ pub struct Heard {
 /// The door itself broke, as opposed to refusing: always a failure of the simulation.
 pub type Broken = String;
 
+/// The answer to a report.
+pub type Reply = Result<Heard, Broken>;
+
 /// How long a claim lasts without a sign of life.
 pub const LEASE_SECONDS: u64 = 6;
 
@@ -70,13 +73,7 @@ pub trait Door {
     async fn create(&mut self, order: &Order) -> Result<RunId, Broken>;
     async fn claim(&mut self, tickets: &[Ticket], worker: &WorkerId) -> Result<Vec<Ticket>, Broken>;
     async fn heartbeat(&mut self, worker: &WorkerId) -> Result<Vec<Ticket>, Broken>;
-    async fn complete(
-        &mut self,
-        ticket: Ticket,
-        worker: &WorkerId,
-        said: Said,
-        next: Option<Next>,
-    ) -> Result<Heard, Broken>;
+    async fn complete(&mut self, ticket: Ticket, worker: &WorkerId, said: Said, next: Option<Next>) -> Reply;
     /// False where the run was finished already.
     async fn cancel(&mut self, run: RunId) -> Result<bool, Broken>;
     /// False where there is nothing to resume.

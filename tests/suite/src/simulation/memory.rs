@@ -20,7 +20,7 @@ use tidemill_dag::{
 };
 
 use super::{
-    door::{Broken, Door, Heard, LEASE_SECONDS, Next, Order, Said, question},
+    door::{Broken, Door, Heard, LEASE_SECONDS, Next, Order, Reply, Said, question},
     pipelines::{POOLS, Pipeline},
     wire::Wire,
 };
@@ -378,13 +378,7 @@ impl Door for Memory {
         Ok(kept.iter().map(|key| self.tasks[key].ticket()).collect())
     }
 
-    async fn complete(
-        &mut self,
-        ticket: Ticket,
-        worker: &WorkerId,
-        said: Said,
-        next: Option<Next>,
-    ) -> Result<Heard, Broken> {
+    async fn complete(&mut self, ticket: Ticket, worker: &WorkerId, said: Said, next: Option<Next>) -> Reply {
         let by = Holder { attempt: ticket.attempt, owner: worker.clone() };
         let event = match said {
             Said::Succeeded => Event::Succeed(by),

@@ -17,7 +17,7 @@ use tidemill_store::{
 };
 
 use super::{
-    door::{Broken, Door, Heard, LEASE_SECONDS, Next, Order, Said, question},
+    door::{Broken, Door, Heard, LEASE_SECONDS, Next, Order, Reply, Said, question},
     pipelines::{POOLS, Pipeline},
     wire::Wire,
 };
@@ -143,13 +143,7 @@ impl Door for Real {
         self.store.heartbeat(worker, LEASE).await.map_err(broken)
     }
 
-    async fn complete(
-        &mut self,
-        ticket: Ticket,
-        worker: &WorkerId,
-        said: Said,
-        next: Option<Next>,
-    ) -> Result<Heard, Broken> {
+    async fn complete(&mut self, ticket: Ticket, worker: &WorkerId, said: Said, next: Option<Next>) -> Reply {
         let outcome = outcome(ticket, said);
         let run_next = next.map(|Next { at_hand }| RunNext { lease: LEASE, at_hand });
         let report = Report { ticket, owner: worker.clone(), outcome, run_next };
