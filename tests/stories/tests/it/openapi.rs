@@ -67,8 +67,11 @@ fn ask(cluster: &Cluster, server: &Part, configuration: &str, about: &str) {
     let file = cluster.folder().join("schemathesis.toml");
     std::fs::write(&file, configuration).expect("a configuration");
     let url = server.hello["url"].as_str().expect("it serves");
-    let mut command = Command::new(test_python().with_file_name("schemathesis"));
-    command.arg("--config-file").arg(&file).args(["run", &format!("{url}/api/v1/openapi.json")]);
+    let mut command = Command::new(test_python());
+    command
+        .args(["-m", "schemathesis.cli", "--config-file"])
+        .arg(&file)
+        .args(["run", &format!("{url}/api/v1/openapi.json")]);
     command.args(["--header", &format!("Authorization: Bearer {}", server.token.as_deref().unwrap_or_default())]);
     command.args(["--checks", "all", "--max-examples", "15", "--seed", "1", "--generation-database", "none"]);
     command.args(["--no-color", "--continue-on-failure", "--request-timeout", "60"]);

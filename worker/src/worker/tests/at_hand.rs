@@ -47,7 +47,7 @@ async fn a_slot_takes_the_next_task_along_with_its_report() {
 async fn what_was_taken_ahead_is_used_first_and_chains_go_before_it() {
     let few = |config| WorkerConfig { slots: 3, prefetch: 4, ..config };
     let tasks = worked_off(few, &chains(12, 5)).await;
-    assert!(together(&tasks) >= 50, "{} of {}", together(&tasks), tasks.len());
+    assert!(together(&tasks) >= 48, "every link follows its chain at once: {} of {}", together(&tasks), tasks.len());
     // A chain that has begun is not interrupted by what waits: it holds its slot to its end.
     let ended = |chain: usize, link: usize| {
         tasks
