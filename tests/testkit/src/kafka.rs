@@ -1,14 +1,16 @@
 //! A real Kafka broker of its own, on a private port, in memory: Tansu.
 
 use std::{
-    net::{TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     path::PathBuf,
     process::Command,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 use crate::{process::Process, python::test_python};
 
@@ -18,6 +20,8 @@ pub struct KafkaServer {
     process: Process,
     program: PathBuf,
     port: u16,
+    /// Keeps the port while the broker is away: bound and not listening, it refuses connections, and nobody else gets it.
+    kept: Mutex<Option<TcpSocket>>,
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,9 +42,11 @@ impl KafkaServer {
         let program = PathBuf::from(String::from_utf8_lossy(&asked.stdout).trim());
         assert!(program.is_file(), "no Kafka broker: run `tests/install` first");
         let folder = TempDir::with_prefix("tidemill-kafka-").expect("a folder");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        let port = socket.local_addr().expect("a port").port();
         let process = Process::new(folder, Signal::SIGKILL).expect("a process");
-        Self { process, program, port }
+        Self { process, program, port, kept: Mutex::new(Some(socket)) }
     }
 
     /// Starts one.
@@ -56,6 +62,7 @@ impl KafkaServer {
     /// If it does not come up.
     pub fn come_up(&self) {
         let url = format!("tcp://{}", self.address());
+        drop(self.kept.lock().unwrap_or_else(PoisonError::into_inner).take());
         let mut command = Command::new(&self.program);
         command.args(["broker", "--listener-url", &url, "--advertised-listener-url", &url]);
         self.process.start(command.args(["--storage-engine", "memory://tansu/"])).expect("the broker starts");

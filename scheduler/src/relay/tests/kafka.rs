@@ -49,7 +49,8 @@ async fn a_broker_that_comes_late_gets_everything() {
     let relay = bed.relay(sink(&server));
     assert_eq!(relay.look().await.expect("a look"), Looked::Idle, "it begins now");
     let runs = [bed.run().await, bed.run().await];
-    assert!(matches!(relay.look().await.expect("a look"), Looked::Failed(_)), "nobody listens yet");
+    let looked = relay.look().await.expect("a look");
+    assert!(matches!(looked, Looked::Failed(_)), "nobody listens yet: {looked:?}");
     assert_eq!(bed.store.sinks().await.expect("sinks")[0].behind, 10, "nothing is lost");
     server.come_up();
     TOPICS.iter().for_each(|topic| server.topic(topic));
